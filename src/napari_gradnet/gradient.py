@@ -1,0 +1,112 @@
+"""Sobel gradients of images (GradNet, eq. 1-3).
+
+The kernels stand here once; `napari_gradnet.networks.sobel` uses the same ones.
+
+References
+----------
+Y. Liu, S. Anwar, L. Zheng, Q. Tian, "GradNet Image Denoising", CVPR Workshops 2020,
+eq. 1-3. The paper prints ``+1`` at the top right of ``S_V``, a slip for ``-1``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from napari_gradnet.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["GradientKind", "SOBEL_H", "SOBEL_V", "sobel_gradient"]
+
+GradientKind = Literal["magnitude", "horizontal", "vertical", "orientation"]
+
+SOBEL_H = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
+SOBEL_V = ((-1.0, -2.0, -1.0), (0.0, 0.0, 0.0), (1.0, 2.0, 1.0))
+
+
+def _along(
+    image: NDArray[np.floating], derivative_axis: int, smooth_axis: int
+) -> NDArray[np.floating]:
+    """Separable Sobel: [-1, 0, 1] along one axis, [1, 2, 1] along the other."""
+    pad = [(0, 0)] * image.ndim
+    pad[derivative_axis] = pad[smooth_axis] = (1, 1)
+    # "symmetric" repeats the border pixel, so a 1-pixel axis works and borders show
+    # no false edge
+    padded = np.pad(image, pad, mode="symmetric")
+
+    def part(
+        array: NDArray[np.floating], axis: int, start: int
+    ) -> NDArray[np.floating]:
+        index = [slice(None)] * array.ndim
+        index[axis] = slice(start, start + image.shape[axis])
+        return array[tuple(index)]
+
+    difference = part(padded, derivative_axis, 2) - part(padded, derivative_axis, 0)
+    return (
+        part(difference, smooth_axis, 0)
+        + 2 * part(difference, smooth_axis, 1)
+        + part(difference, smooth_axis, 2)
+    )
+
+
+def sobel_gradient(
+    image: ArrayLike,
+    kind: GradientKind = "magnitude",
+    *,
+    plane_axes: tuple[int, int] = (-2, -1),
+) -> NDArray[np.floating]:
+    """Unnormalised Sobel gradient of every plane of an image.
+
+    Parameters
+    ----------
+    image : array_like, shape (..., Y, X)
+        Any real numbers.
+    kind : {"magnitude", "horizontal", "vertical", "orientation"}
+        ``G = sqrt(G_H**2 + G_V**2)``, ``G_H``, ``G_V``, or the direction of the steepest
+        rise ``atan2(G_V, G_H)`` in radians, -pi..pi, 0 to the right, pi/2 downwards.
+    plane_axes : tuple of int
+        The axes of rows and columns.
+
+    Returns
+    -------
+    ndarray, shape of `image`
+        In the units of `image` (times 8 for a step of one unit a pixel); float32, or
+        float64 where the input is float64 or a 32-bit integer and wider.
+
+    Raises
+    ------
+    InputError
+        `kind` is unknown, or the image has fewer than two dimensions.
+
+    References
+    ----------
+    GradNet, eq. 1-3. Borders repeat the edge pixel here; the paper pads with zeros.
+    """
+    if kind not in get_args(GradientKind):
+        msg = (
+            f"kind={kind!r} is unknown: use one of {', '.join(get_args(GradientKind))}"
+        )
+        raise InputError(msg)
+    array = np.asarray(image)
+    if array.ndim < 2:
+        msg = (
+            f"a gradient needs rows and columns, this array has {array.ndim} dimensions"
+        )
+        raise InputError(msg)
+    dtype = (
+        np.result_type(array.dtype, np.float32) if array.dtype != bool else np.float32
+    )
+    array = array.astype(dtype, copy=False)
+    rows, columns = (a % array.ndim for a in plane_axes)
+    if kind == "horizontal":
+        return _along(array, columns, rows)
+    if kind == "vertical":
+        return _along(array, rows, columns)
+    horizontal = _along(array, columns, rows)
+    vertical = _along(array, rows, columns)
+    if kind == "magnitude":
+        return np.hypot(horizontal, vertical)
+    return np.arctan2(vertical, horizontal)
