@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 # Before NumPy and torch start their thread pools; subprocesses inherit it. Small
 # tensors gain nothing from threads, and sums in one order are repeatable.
-for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
