@@ -1,1 +1,1 @@
-"""."""
+"""Models that add noise, models that estimate it, and variance stabilisation."""
