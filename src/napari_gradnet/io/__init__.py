@@ -1,1 +1,25 @@
-"""."""
+"""Image files: TIFF (ImageJ, OME, BigTIFF and plain), PNG and JPEG, plane by plane.
+
+Pixels are read and written one plane at a time, so that memory does not grow with the
+stack, and a file that is written keeps what the file that was read says about itself.
+"""
+
+from __future__ import annotations
+
+from napari_gradnet.io._base import ImageSource
+from napari_gradnet.io._files import (
+    OUTPUT_SUFFIXES,
+    PlaneWriter,
+    create_like,
+    open_image,
+    write_like,
+)
+
+__all__ = [
+    "OUTPUT_SUFFIXES",
+    "ImageSource",
+    "PlaneWriter",
+    "create_like",
+    "open_image",
+    "write_like",
+]

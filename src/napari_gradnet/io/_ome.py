@@ -1,0 +1,188 @@
+"""OME-XML: the description of an OME-TIFF, fitted to what is written.
+
+The text is edited in place rather than made anew, so that all that is not understood
+(instruments, regions, annotations, time of each plane) stays.
+
+References
+----------
+.. [1] OME data model, schema 2016-06,
+   https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/specification.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.dom import minidom
+
+from napari_gradnet.errors import FileFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from xml.dom.minidom import Document, Element
+
+    import numpy as np
+
+__all__ = ["patch_ome_xml", "pixel_type"]
+
+_TYPES = {
+    "int8": "int8",
+    "uint8": "uint8",
+    "int16": "int16",
+    "uint16": "uint16",
+    "int32": "int32",
+    "uint32": "uint32",
+    "float32": "float",
+    "float64": "double",
+}
+#: Elements that come after StructuredAnnotations in the schema.
+_AFTER_ANNOTATIONS = ("ROI", "BinaryOnly")
+_NAMESPACE = "napari-gradnet/processing"
+
+
+def pixel_type(path: Path, dtype: np.dtype[np.generic]) -> str:
+    """Name of `dtype` in OME-XML.
+
+    Raises
+    ------
+    FileFormatError
+        OME-TIFF has no such pixels.
+    """
+    try:
+        return _TYPES[dtype.name]
+    except KeyError:
+        msg = (
+            f"{path}: OME-TIFF has no pixels of type {dtype.name}: "
+            f"use one of {', '.join(_TYPES)}"
+        )
+        raise FileFormatError(msg) from None
+
+
+def _children(parent: Element, name: str) -> list[Element]:
+    return [
+        node
+        for node in parent.childNodes
+        if node.nodeType == node.ELEMENT_NODE and node.localName == name
+    ]
+
+
+def _new(document: Document, parent: Element, name: str) -> Element:
+    """Make an element in the namespace and with the prefix of `parent`."""
+    prefix = f"{parent.prefix}:" if parent.prefix else ""
+    return document.createElementNS(parent.namespaceURI, prefix + name)
+
+
+def _keep_one_image(root: Element, width: int, height: int) -> Element:
+    """Drop all images but the first that has these sizes."""
+    images = _children(root, "Image")
+    kept = None
+    for image in images:
+        for pixels in _children(image, "Pixels"):
+            size = pixels.getAttribute("SizeX"), pixels.getAttribute("SizeY")
+            if kept is None and size == (str(width), str(height)):
+                kept = image
+    if kept is None:
+        msg = f"no Image has {width} x {height} pixels"
+        raise ValueError(msg)
+    for image in images:
+        if image is not kept:
+            root.removeChild(image)
+    return kept
+
+
+def _fit_pixels(
+    document: Document, pixels: Element, type_name: str, pages: int
+) -> None:
+    if pixels.getAttribute("Type") != type_name:
+        pixels.setAttribute("Type", type_name)
+        if pixels.hasAttribute("SignificantBits"):
+            pixels.removeAttribute("SignificantBits")
+    for old in _children(pixels, "TiffData"):
+        pixels.removeChild(old)
+    # in the schema TiffData comes after Channel and before Plane
+    before = next(iter(_children(pixels, "Plane")), None)
+    data = _new(document, pixels, "TiffData")
+    data.setAttribute("IFD", "0")
+    data.setAttribute("PlaneCount", str(pages))
+    pixels.insertBefore(data, before)
+
+
+def _annotate(
+    document: Document, root: Element, image: Element, record: Mapping[str, str]
+) -> None:
+    holders = _children(root, "StructuredAnnotations")
+    if holders:
+        holder = holders[0]
+    else:
+        holder = _new(document, root, "StructuredAnnotations")
+        later = [n for name in _AFTER_ANNOTATIONS for n in _children(root, name)]
+        root.insertBefore(holder, later[0] if later else None)
+    taken = {
+        node.getAttribute("ID")
+        for node in holder.childNodes
+        if node.nodeType == node.ELEMENT_NODE
+    }
+    number = 0
+    while (name := f"Annotation:napari-gradnet:{number}") in taken:
+        number += 1
+    annotation = _new(document, holder, "MapAnnotation")
+    annotation.setAttribute("ID", name)
+    annotation.setAttribute("Namespace", _NAMESPACE)
+    value = _new(document, holder, "Value")
+    for key, text in record.items():
+        entry = _new(document, holder, "M")
+        entry.setAttribute("K", key)
+        entry.appendChild(document.createTextNode(text))
+        value.appendChild(entry)
+    annotation.appendChild(value)
+    holder.appendChild(annotation)
+    reference = _new(document, image, "AnnotationRef")
+    reference.setAttribute("ID", name)
+    image.appendChild(reference)
+
+
+def patch_ome_xml(
+    xml: str,
+    *,
+    type_name: str,
+    size: tuple[int, int],
+    pages: int,
+    record: Mapping[str, str],
+) -> bytes:
+    """Fit OME-XML to the one image that is written.
+
+    Parameters
+    ----------
+    xml : str
+        The description of the file that was read.
+    type_name : str
+        Pixel type, see `pixel_type`.
+    size : (int, int)
+        Rows and columns, in pixels, of the image that is kept.
+    pages : int
+        Number of TIFF pages, in the order of the image's ``DimensionOrder``.
+    record : mapping of str to str
+        Stored as a ``MapAnnotation`` of the image.
+
+    Returns
+    -------
+    bytes
+        The new description, UTF-8.
+
+    Raises
+    ------
+    ValueError
+        The text is not OME-XML with such an image.
+    """
+    document = minidom.parseString(xml.encode())
+    root = document.documentElement
+    if root is None:
+        msg = "the text holds no element"
+        raise ValueError(msg)
+    image = _keep_one_image(root, size[1], size[0])
+    (pixels,) = _children(image, "Pixels")
+    if root.hasAttribute("UUID"):  # it names the file that was read
+        root.removeAttribute("UUID")
+    _fit_pixels(document, pixels, type_name, pages)
+    _annotate(document, root, image, record)
+    return document.toxml(encoding="UTF-8")

@@ -1,0 +1,126 @@
+"""A file that appears under its name only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from napari_gradnet.errors import FileFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["PartialFile", "explain_os_error"]
+
+
+@contextlib.contextmanager
+def explain_os_error(path: Path) -> Iterator[None]:
+    """Turn an `OSError` on writing `path` into a sentence.
+
+    Raises
+    ------
+    FileFormatError
+        In place of the `OSError`, which stays as its cause.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        msg = f"{path} could not be written ({reason}): nothing stands under this name"
+        raise FileFormatError(msg) from error
+
+
+def _refuse_existing(path: Path) -> FileFormatError:
+    return FileFormatError(
+        f"{path} already exists: choose another name or allow overwriting"
+    )
+
+
+class PartialFile:
+    """A temporary file beside `path`, renamed to it by `commit`.
+
+    Parameters
+    ----------
+    path : Path
+        The final name. A symbolic link is followed, so that its target is replaced.
+    source : Path
+        The file that is read. Writing onto it is refused even with `overwrite`, by
+        whatever name (symbolic or hard link), since it is the user's only original.
+    overwrite : bool
+        Whether an existing `path` may be replaced.
+
+    Raises
+    ------
+    FileFormatError
+        `path` exists, is a folder, is the input, or its folder cannot be written.
+    """
+
+    def __init__(self, path: Path, source: Path, *, overwrite: bool) -> None:
+        if path.exists() and path.samefile(source):
+            msg = f"{path} is the input {source} itself: choose another output name"
+            raise FileFormatError(msg)
+        if path.is_dir():
+            msg = f"{path} is a folder: name a file in it"
+            raise FileFormatError(msg)
+        if not overwrite and os.path.lexists(path):
+            raise _refuse_existing(path)
+        self.path = path
+        self._overwrite = overwrite
+        self._target = path.resolve()
+        folder = self._target.parent
+        if not folder.is_dir():
+            msg = f"{path}: the folder {folder} does not exist: create it first"
+            raise FileFormatError(msg)
+        name = f".{self._target.name[:120]}.{secrets.token_hex(6)}.part"
+        self.temporary = folder / name
+        with explain_os_error(path):
+            # 0o666 leaves the permissions to the user's umask; mkstemp would not
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+            os.close(os.open(self.temporary, flags, 0o666))
+
+    def commit(self) -> None:
+        """Bring the data to the disk and give the file its final name.
+
+        Raises
+        ------
+        FileFormatError
+            The name was taken in the meantime, or the disk refuses.
+        """
+        with explain_os_error(self.path):
+            with self.temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            if self._overwrite:
+                self.temporary.replace(self._target)
+            else:
+                self._rename_without_replacing()
+            self._sync_folder()
+
+    def _rename_without_replacing(self) -> None:
+        try:
+            # unlike a rename, a hard link fails where the name is taken
+            os.link(self.temporary, self._target)
+        except FileExistsError as error:
+            raise _refuse_existing(self.path) from error
+        except OSError:  # a file system without hard links
+            if os.path.lexists(self._target):
+                raise _refuse_existing(self.path) from None
+            self.temporary.rename(self._target)
+        else:
+            self.temporary.unlink()
+
+    def _sync_folder(self) -> None:
+        # opening a folder is not possible everywhere (Windows, some network disks)
+        with contextlib.suppress(OSError):
+            handle = os.open(self._target.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def discard(self) -> None:
+        """Remove the temporary file, if it is still there."""
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
