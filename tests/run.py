@@ -46,8 +46,9 @@ def find_display() -> tuple[tuple[str, ...], str]:
             continue
         if probe.returncode == 0:
             return prefix, ""
-        lines = [line for line in probe.stderr.splitlines() if line.strip()]
-        reason += f"{lines[-1] if lines else f'exit code {probe.returncode}'}; "
+        lines = probe.stderr.strip().splitlines() or [f"exit code {probe.returncode}"]
+        # Python's message stands last, Qt's first
+        reason += f"{lines[-1 if 'Traceback' in probe.stderr else 0].strip()}; "
     return (), reason.removesuffix("; ")
 
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> int:
     prefix, reason = find_display()
     options: list[str] = []
     if reason:
-        message = f"tests/gui is not run, no window can be opened: {reason}. {HINT}."
+        message = f"tests/gui is not run, no window can be opened ({reason}); {HINT}"
         if os.environ.get("GRADNET_REQUIRE_GUI"):
             sys.stderr.write(f"error: {message}\n")
             return 1
