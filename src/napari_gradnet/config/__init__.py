@@ -1,1 +1,1 @@
-"""."""
+"""Configuration models: the one source of every default. No torch here."""

@@ -1,1 +1,1 @@
-"""."""
+"""Denoising with trained models: devices, tiles, planes and stacks."""

@@ -1,1 +1,1 @@
-"""."""
+"""Training: a generator of events, resumable from its run folder."""

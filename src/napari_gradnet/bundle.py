@@ -1,0 +1,239 @@
+"""A model: one ``.safetensors`` file with weights and a JSON header.
+
+The header (metadata key ``gradnet``) says which network and guide the weights belong to,
+how images are scaled, which noise the model was trained for, how it was trained, what it
+measured and under which licence it may be used. Loading never unpickles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from napari_gradnet.config.base import FrozenModel, explain
+from napari_gradnet.config.network import NetworkConfig
+from napari_gradnet.errors import ModelError
+from napari_gradnet.networks.pipeline import Pipeline
+from napari_gradnet.networks.registry import build
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "FORMAT_VERSION",
+    "GuideHeader",
+    "ModelHeader",
+    "file_sha256",
+    "list_packaged",
+    "load_model",
+    "packaged_model_folder",
+    "read_header",
+    "save_model",
+]
+
+FORMAT_VERSION = 1
+_KEY = "gradnet"
+#: A safetensors header is far smaller; a larger one is damaged or hostile.
+_MAX_HEADER = 10 * 2**20
+
+
+class GuideHeader(FrozenModel):
+    """What makes the image whose gradient is fused."""
+
+    kind: Literal["network", "bm3d", "noisy", "clean"]
+    network: NetworkConfig | None = None
+
+
+class ModelHeader(FrozenModel):
+    """Everything about a model apart from its weights."""
+
+    format_version: int
+    name: str
+    description: str = ""
+    network: NetworkConfig
+    guide: GuideHeader | None = None
+    noise: str = Field("", description="The noise it was trained for, in words.")
+    patch_size: int = Field(80, description="Training patch, pixels.")
+    licence: str = ""
+    training: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    created: str = ""
+    software: str = ""
+
+    @property
+    def channels(self) -> int:
+        """Image channels of the network."""
+        return self.network.in_channels
+
+
+def packaged_model_folder() -> Path:
+    """Return the folder of the packaged models.
+
+    ``weights`` beside this module in an installed package, the repository's ``weights``
+    in an editable install.
+    """
+    here = Path(__file__).resolve().parent
+    installed = here / "weights"
+    return installed if installed.is_dir() else here.parents[1] / "weights"
+
+
+def list_packaged() -> dict[str, Path]:
+    """Packaged models by name."""
+    folder = packaged_model_folder()
+    return {p.stem: p for p in sorted(folder.glob("*.safetensors"))}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_header(path: Path) -> ModelHeader:
+    """Read the header of a model file without its weights.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, is no model of this package, is damaged, or was written by a
+        newer version.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= _MAX_HEADER:
+                msg = (
+                    f"{path} is no safetensors file: give a model file made by "
+                    "'gradnet train' or the name of a packaged model"
+                )
+                raise ModelError(msg)
+            raw = json.loads(stream.read(length))
+    except OSError as error:
+        msg = f"cannot read the model file {path}: {error.strerror or error}"
+        raise ModelError(msg) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        msg = f"{path} is damaged or no safetensors file: its header does not parse"
+        raise ModelError(msg) from error
+    metadata = raw.get("__metadata__") if isinstance(raw, dict) else None
+    if not isinstance(metadata, dict) or _KEY not in metadata:
+        msg = (
+            f"{path} is a safetensors file without a {_KEY!r} header: it was not made by "
+            "this program"
+        )
+        raise ModelError(msg)
+    return _parse_header(path, metadata[_KEY])
+
+
+def _parse_header(path: Path, text: str) -> ModelHeader:
+    try:
+        values = json.loads(text)
+        version = values.get("format_version")
+    except (json.JSONDecodeError, AttributeError, TypeError) as error:
+        msg = f"{path} is damaged: its {_KEY!r} header is no JSON object"
+        raise ModelError(msg) from error
+    if version != FORMAT_VERSION:
+        msg = (
+            f"{path} has format version {version!r}, this program reads "
+            f"{FORMAT_VERSION}: update napari-gradnet or ask for another file"
+        )
+        raise ModelError(msg)
+    try:
+        return ModelHeader.model_validate(values)
+    except ValidationError as error:
+        raise ModelError(explain(error, f"header of {path}", ModelHeader)) from error
+
+
+def build_pipeline(header: ModelHeader) -> Pipeline:
+    """Build the networks that a header describes, with fresh weights."""
+    guide = None
+    if header.guide is not None and header.guide.network is not None:
+        guide = build(header.guide.network)
+    return Pipeline(build(header.network), guide)
+
+
+def load_model(path: Path) -> tuple[Pipeline, ModelHeader]:
+    """Load a model: float32 weights on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        See `read_header`; also when weights are missing, unknown, of another shape or
+        not finite.
+    """
+    header = read_header(path)
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        msg = f"{path} is damaged ({error}): fetch or train it again"
+        raise ModelError(msg) from error
+    pipeline = build_pipeline(header)
+    expected = _weights(pipeline)
+    missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
+    if missing or unknown:
+        msg = (
+            f"{path} does not fit its own header: {len(missing)} weights are missing and "
+            f"{len(unknown)} unknown (such as {sorted(missing | unknown)[0]!r})"
+        )
+        raise ModelError(msg)
+    for key, value in state.items():
+        if value.shape != expected[key].shape:
+            msg = (
+                f"{path}: weight {key!r} has shape {tuple(value.shape)}, its header asks "
+                f"for {tuple(expected[key].shape)}"
+            )
+            raise ModelError(msg)
+        if not torch.isfinite(value).all():
+            msg = f"{path}: weight {key!r} holds NaN or infinity; the file is damaged"
+            raise ModelError(msg)
+    pipeline.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    return pipeline.eval(), header
+
+
+def _weights(pipeline: Pipeline) -> dict[str, Tensor]:
+    """State without BatchNorm's batch counters, which inference does not need."""
+    return {
+        k: v
+        for k, v in pipeline.state_dict().items()
+        if not k.endswith("num_batches_tracked")
+    }
+
+
+def save_model(
+    path: Path, pipeline: Pipeline, header: ModelHeader, *, half: bool = True
+) -> None:
+    """Write a model to a temporary file and rename it.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made where it is missing.
+    pipeline : Pipeline
+    header : ModelHeader
+    half : bool
+        Store float16 instead of float32 weights.
+    """
+    dtype = torch.float16 if half else torch.float32
+    state = {
+        k: v.detach().to("cpu", dtype).contiguous() for k, v in _weights(pipeline).items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        save_file(state, temporary, {_KEY: header.model_dump_json()})
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,139 @@
+"""From a name or a file to a model that is ready to run."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_gradnet.bundle import (
+    ModelHeader,
+    file_sha256,
+    list_packaged,
+    load_model,
+    packaged_model_folder,
+)
+from napari_gradnet.errors import ModelError
+from napari_gradnet.inference.device import resolve_device
+from napari_gradnet.inference.precision import Precision, resolve_precision
+from napari_gradnet.inference.prepare import prepare
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_gradnet.networks.pipeline import Pipeline
+
+__all__ = ["Model", "choose_model", "find_model", "open_model"]
+
+#: What ``auto`` takes, best first.
+AUTO_COLOR = ("gradnet-color", "gradnet-fast-color")
+AUTO_GRAY = ("gradnet-gray", "gradnet-fast-gray", "dn-resnet-13-gray")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on a device.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Prepared for `device`.
+    header : ModelHeader
+    path : Path
+    sha256 : str
+        Of the file.
+    device : torch.device
+    dtype : torch.dtype
+        Of the convolutions; images stay float32.
+    """
+
+    pipeline: Pipeline
+    header: ModelHeader
+    path: Path
+    sha256: str
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What a result's history should say about the model."""
+        return {
+            "model": self.header.name,
+            "model_sha256": self.sha256,
+            "precision": str(self.dtype).removeprefix("torch."),
+            "device": str(self.device),
+        }
+
+
+def choose_model(*, rgb: bool) -> str:
+    """Name the packaged model for colour or for grey images.
+
+    Raises
+    ------
+    ModelError
+        No packaged model is there.
+    """
+    packaged = list_packaged()
+    for name in AUTO_COLOR if rgb else AUTO_GRAY:
+        if name in packaged:
+            return name
+    kind = "colour" if rgb else "grey"
+    msg = (
+        f"no packaged model for {kind} images in {packaged_model_folder()}: give a "
+        "model file or reinstall napari-gradnet"
+    )
+    raise ModelError(msg)
+
+
+def find_model(model: str | Path) -> Path:
+    """Find a packaged model by name, or a model file.
+
+    Raises
+    ------
+    ModelError
+        There is neither.
+    """
+    packaged = list_packaged()
+    if isinstance(model, str) and model in packaged:
+        return packaged[model]
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    names = ", ".join(packaged) or "none"
+    msg = f"model {str(model)!r} is neither a packaged model ({names}) nor a file"
+    raise ModelError(msg)
+
+
+def open_model(
+    model: str | Path, *, device: str = "auto", precision: Precision = "auto"
+) -> Model:
+    """Load a model and prepare it for a device; the last few are kept.
+
+    Parameters
+    ----------
+    model : str or Path
+        A packaged model's name or a file.
+    device : str
+        See `resolve_device`.
+    precision : str
+        See `resolve_precision`.
+
+    Raises
+    ------
+    ModelError, DeviceError, InputError
+        The model, device or precision cannot be had.
+    """
+    path = find_model(model).resolve()
+    # a file that was written anew is another model
+    return _open(path, path.stat().st_mtime_ns, device, precision)
+
+
+@functools.lru_cache(maxsize=4)
+def _open(path: Path, _changed: int, device: str, precision: Precision) -> Model:
+    target = resolve_device(device)
+    pipeline, header = load_model(path)
+    dtype = resolve_precision(precision, target, header)
+    return Model(
+        prepare(pipeline, target), header, path, file_sha256(path), target, dtype
+    )

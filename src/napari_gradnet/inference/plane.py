@@ -1,0 +1,220 @@
+"""One plane through a network: tiles, halos, attention statistics, self-ensemble."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from napari_gradnet.errors import DeviceError
+from napari_gradnet.inference.attention import (
+    attention_modules,
+    gathered_means,
+    sample_windows,
+    stack_windows,
+    with_means,
+)
+from napari_gradnet.inference.prepare import bytes_per_pixel
+from napari_gradnet.tiling import count_tiles, fit_tile, iter_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from napari_gradnet.inference.models import Model
+
+__all__ = ["NUM_VIEWS", "PlaneDenoiser"]
+
+logger = logging.getLogger(__name__)
+
+#: Flips and rotations of the self-ensemble.
+NUM_VIEWS = 8
+#: Most memory that one forward pass may take on the CPU, bytes.
+CPU_BUDGET = 3 << 28
+#: Share of the free memory that it may take.
+FREE_SHARE = 0.5
+SMALLEST_TILE = 32
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "not enough memory" in text
+
+
+def _view(image: Tensor, number: int) -> Tensor:
+    turned = torch.rot90(image, number % 4, (-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
+
+
+def _view_back(image: Tensor, number: int) -> Tensor:
+    return torch.rot90(image.flip(-1) if number >= 4 else image, -(number % 4), (-2, -1))
+
+
+class PlaneDenoiser:
+    """Denoises planes in [0, 1] with one model; memory is bounded whatever the plane.
+
+    Parameters
+    ----------
+    model : Model
+    tile : int, optional
+        Largest side of a tile, pixels; from the memory that is free when not given.
+    ensemble : bool
+        Average the 8 flips and rotations (8 times the work).
+    """
+
+    def __init__(
+        self, model: Model, *, tile: int | None = None, ensemble: bool = False
+    ) -> None:
+        self.model = model
+        self.views = NUM_VIEWS if ensemble else 1
+        self.halo: int = model.pipeline.receptive_radius
+        self.alignment = model.pipeline.alignment
+        self.has_attention = bool(attention_modules(model.pipeline))
+        self._tile = tile
+        # the attention's statistics are set on the shared network during a pass
+        self._lock = _lock_of(model)
+
+    def _max_pixels(self) -> int:
+        device = self.model.device
+        if device.type == "cuda":
+            budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]
+        else:
+            budget = min(CPU_BUDGET, FREE_SHARE * psutil.virtual_memory().available)
+        return int(budget / bytes_per_pixel(self.model.pipeline))
+
+    def tile_for(self, size: tuple[int, int]) -> int:
+        """Side of the tiles for planes of a size, pixels."""
+        if self._tile is None:
+            return fit_tile(size, self.halo, self.alignment, self._max_pixels())
+        return -(-self._tile // self.alignment) * self.alignment
+
+    def count_tiles(self, size: tuple[int, int]) -> int:
+        """Number of steps that a plane of a size takes."""
+        return self.views * count_tiles(size, self.tile_for(size), self.alignment)
+
+    def iter_plane(
+        self, plane: NDArray[np.float32], guide: NDArray[np.float32] | None = None
+    ) -> Generator[None, None, NDArray[np.float32]]:
+        """Denoise a plane; yields after every tile.
+
+        Parameters
+        ----------
+        plane : ndarray, shape (C, Y, X)
+            In [0, 1] or thereabouts; finite.
+        guide : ndarray, shape (C, Y, X), optional
+            Replaces the model's own guide.
+
+        Returns
+        -------
+        ndarray of float32, shape (C, Y, X)
+
+        Raises
+        ------
+        DeviceError
+            Even the smallest tile does not fit into the memory.
+        """
+        with self._lock, torch.inference_mode():
+            image = torch.from_numpy(np.ascontiguousarray(plane, dtype=np.float32))
+            helper = None
+            if guide is not None:
+                helper = torch.from_numpy(np.ascontiguousarray(guide, np.float32))
+            total = torch.zeros_like(image)
+            for number in range(self.views):
+                turned = _view(image, number)
+                turned_guide = None if helper is None else _view(helper, number)
+                result = yield from self._iter_view(turned, turned_guide)
+                total += _view_back(result, number)
+            return (total / self.views).numpy()
+
+    def _iter_view(
+        self, image: Tensor, guide: Tensor | None
+    ) -> Generator[None, None, Tensor]:
+        size = (int(image.shape[1]), int(image.shape[2]))
+        tile = self.tile_for(size)
+        while True:
+            try:
+                return (yield from self._iter_tiles(image, guide, tile))
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                smaller = min(tile, max(size)) // 2 // self.alignment * self.alignment
+                if smaller < SMALLEST_TILE:
+                    msg = (
+                        f"{self.model.device} is out of memory even with tiles of {tile} "
+                        "pixels: close other programs or use device='cpu'"
+                    )
+                    raise DeviceError(msg) from error
+            if self.model.device.type == "cuda":
+                torch.cuda.empty_cache()
+            warnings.warn(
+                f"out of memory with tiles of {tile} pixels: going on with {smaller}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            tile = self._tile = smaller
+
+    def _iter_tiles(
+        self, image: Tensor, guide: Tensor | None, tile: int
+    ) -> Generator[None, None, Tensor]:
+        size = (int(image.shape[1]), int(image.shape[2]))
+        if tile >= max(size) and not self._needs_windows(size):
+            result = self._forward(image[None], _batch(guide))[0]
+            yield
+            return result
+        result = torch.empty_like(image)
+        means = self._gather(image, guide) if self.has_attention else []
+        for part in iter_tiles(size, tile, self.halo, self.alignment):
+            read = (slice(None), *part.read)
+            helper = None if guide is None else guide[read][None]
+            with with_means(self.model.pipeline, means):
+                out = self._forward(image[read][None], helper)[0]
+            result[(slice(None), *part.write)] = out[(slice(None), *part.keep)]
+            yield
+        return result
+
+    def _needs_windows(self, size: tuple[int, int]) -> bool:
+        return self.has_attention and len(sample_windows(size, self.alignment)) > 1
+
+    def _gather(self, image: Tensor, guide: Tensor | None) -> list[Tensor]:
+        size = (int(image.shape[1]), int(image.shape[2]))
+        windows = sample_windows(size, self.alignment)
+        helper = None if guide is None else stack_windows(guide, windows)
+        with gathered_means(self.model.pipeline) as means:
+            self._forward(stack_windows(image, windows), helper)
+        return means
+
+    def _forward(self, batch: Tensor, guide: Tensor | None) -> Tensor:
+        model = self.model
+        layout = torch.channels_last
+        noisy = batch.to(model.device).contiguous(memory_format=layout)
+        if guide is not None:
+            guide = guide.to(model.device)
+        with torch.autocast(
+            model.device.type,
+            model.dtype if model.dtype != torch.float32 else torch.bfloat16,
+            enabled=model.dtype != torch.float32,
+        ):
+            result: Tensor = model.pipeline(noisy, guide)
+        return result.float().cpu()
+
+
+def _batch(guide: Tensor | None) -> Tensor | None:
+    return None if guide is None else guide[None]
+
+
+def _lock_of(model: Model) -> threading.Lock:
+    with _LOCKS_GUARD:
+        return _LOCKS.setdefault(id(model.pipeline), threading.Lock())
+
+
+_LOCKS: dict[int, threading.Lock] = {}
+_LOCKS_GUARD = threading.Lock()

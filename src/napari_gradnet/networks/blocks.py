@@ -1,0 +1,121 @@
+"""Pieces that several networks share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "ChannelAttention",
+    "Grid",
+    "conv3x3",
+    "convolution_radius",
+    "global_average",
+    "init_kaiming",
+]
+
+
+def conv3x3(in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv2d:
+    """A 3x3 convolution with zero padding that keeps the size."""
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+
+
+def init_kaiming(network: nn.Module, generator: torch.Generator | None = None) -> None:
+    """Kaiming normal (fan in) for every convolution, zero biases (GradNet)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                module.weight, mode="fan_in", nonlinearity="relu", generator=generator
+            )
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def convolution_radius(network: nn.Module) -> int:
+    """How far one output pixel looks, in pixels of the network's own grid.
+
+    All convolutions wider than 1x1 of the networks here lie in series, so that their
+    radii add up.
+    """
+    return sum(
+        (int(module.kernel_size[0]) // 2) * int(module.dilation[0])
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    )
+
+
+def global_average(features: Tensor) -> Tensor:
+    """Mean over all pixels, shape (N, C, 1, 1)."""
+    return features.mean((2, 3), keepdim=True, dtype=torch.float32)
+
+
+class ChannelAttention(nn.Module):
+    """Squeeze-and-excitation: channels are weighted by what the whole image holds.
+
+    Parameters
+    ----------
+    channels : int
+        Channels W.
+    reduction : int
+        r; the hidden layer has max(1, W // r) features.
+
+    Attributes
+    ----------
+    pooling : callable
+        Tensor (N, W, H, W) to (N, W, 1, 1). Training and plain calls take the mean of
+        all pixels; inference sets another one to make the result independent of tiles.
+
+    References
+    ----------
+    J. Hu, L. Shen, G. Sun, "Squeeze-and-Excitation Networks", CVPR 2018.
+    """
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.excite = nn.Conv2d(hidden, channels, 1)
+        self.pooling: Callable[[Tensor], Tensor] = global_average
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Weighted features, shape of `features`."""
+        pooled = self.pooling(features).to(features.dtype)
+        weights = torch.sigmoid(self.excite(F.relu(self.squeeze(pooled))))
+        return features * weights
+
+
+class Grid(nn.Module):
+    """Pixel-unshuffle to a coarser grid and back, for images of any size.
+
+    Parameters
+    ----------
+    factor : int
+        Pixels of the image along one pixel of the grid.
+    """
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Shape (N, C, H, W) to (N, C f^2, ceil(H / f), ceil(W / f))."""
+        if self.factor == 1:
+            return image
+        height, width = image.shape[-2:]
+        missing = (-width % self.factor, -height % self.factor)
+        if any(missing):
+            image = F.pad(image, (0, missing[0], 0, missing[1]), mode="replicate")
+        return F.pixel_unshuffle(image, self.factor)
+
+    def back(self, features: Tensor, like: Tensor) -> Tensor:
+        """Shape (N, C f^2, h, w) to (N, C, H, W), the size of the image `like`."""
+        if self.factor == 1:
+            return features
+        image = F.pixel_shuffle(features, self.factor)
+        return image[..., : like.shape[-2], : like.shape[-1]]

@@ -1,0 +1,133 @@
+"""MSKResNet: residual units, residual modules with channel attention, long skip.
+
+References
+----------
+GradNet, sec. 4.1, fig. 5 and the supplement.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from napari_gradnet.networks.blocks import (
+    ChannelAttention,
+    Grid,
+    conv3x3,
+    convolution_radius,
+    init_kaiming,
+)
+
+if TYPE_CHECKING:
+    from napari_gradnet.config.network import MSKResNetConfig
+
+__all__ = ["MSKResNet", "ResidualModules"]
+
+#: Without BatchNorm the residual branches start small, or the sum of many of them
+#: explodes (Zhang, Dauphin, Ma, "Fixup Initialization", ICLR 2019).
+RESIDUAL_INIT = 0.1
+
+
+class ResUnit(nn.Module):
+    """Convolution, BatchNorm, ReLU, convolution, add the input, ReLU."""
+
+    def __init__(self, width: int, *, batch_norm: bool) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(width, width, bias=True)
+        self.norm = nn.BatchNorm2d(width) if batch_norm else nn.Identity()
+        self.conv2 = conv3x3(width, width, bias=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = torch.relu(self.norm(self.conv1(features)))
+        return torch.relu(features + self.conv2(inner))
+
+
+class ResidualModule(nn.Module):
+    """Residual units, medium skip, convolution, channel attention."""
+
+    def __init__(self, width: int, config: MSKResNetConfig) -> None:
+        super().__init__()
+        self.units = nn.Sequential(
+            *(
+                ResUnit(width, batch_norm=config.batch_norm)
+                for _ in range(config.num_units)
+            )
+        )
+        self.concat = config.medium_skip == "concat"
+        self.merge = conv3x3(2 * width, width, bias=True) if self.concat else None
+        self.attention = ChannelAttention(width, config.reduction)
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = self.units(features)
+        if self.merge is not None:
+            inner = self.merge(torch.cat([features, inner], 1))
+        else:
+            inner = features + inner
+        return self.attention(inner)
+
+
+class ResidualModules(nn.Module):
+    """The denoise block: residual modules in series with a long skip.
+
+    Parameters
+    ----------
+    width : int
+        Channels W in and out.
+    config : MSKResNetConfig
+    """
+
+    def __init__(self, width: int, config: MSKResNetConfig) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(ResidualModule(width, config) for _ in range(config.num_modules))
+        )
+        self.small_branches = not config.batch_norm
+
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Draw fresh weights (Kaiming normal; small branches without BatchNorm)."""
+        init_kaiming(self, generator)
+        for unit in self.modules():
+            if self.small_branches and isinstance(unit, ResUnit):
+                with torch.no_grad():
+                    unit.conv2.weight.mul_(RESIDUAL_INIT)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features, shape (N, W, H, W)."""
+        return features + self.blocks(features)
+
+
+class MSKResNet(nn.Module):
+    """The backbone alone, without gradient: GradNet's baseline.
+
+    Parameters
+    ----------
+    config : MSKResNetConfig
+    """
+
+    def __init__(self, config: MSKResNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.grid = Grid(config.unshuffle)
+        channels = config.in_channels * config.unshuffle**2
+        self.head = conv3x3(channels, config.num_features)
+        self.body = ResidualModules(config.num_features, config)
+        self.tail = conv3x3(config.num_features, channels)
+        self.initialise()
+
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Draw fresh weights (Kaiming normal)."""
+        init_kaiming(self.head, generator)
+        self.body.initialise(generator)
+        init_kaiming(self.tail, generator)
+
+    @property
+    def receptive_radius(self) -> int:
+        """Pixels around an output pixel that it depends on, attention apart."""
+        return (convolution_radius(self) + 1) * self.config.unshuffle - 1
+
+    def forward(self, noisy: Tensor) -> Tensor:
+        """Denoised images, shape (N, C, H, W)."""
+        features = self.body(torch.relu(self.head(self.grid(noisy))))
+        return noisy + self.grid.back(self.tail(features), noisy)

@@ -1,0 +1,84 @@
+"""PSNR on held-out images with noise that is the same every time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from napari_gradnet.noise.add import add_noise, noise_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_gradnet.config.noise import NoiseConfig
+    from napari_gradnet.training.step import Guided
+
+__all__ = ["Scores", "psnr", "validate"]
+
+_SEED = 20_200
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Mean PSNR (dB) a noise of the denoised, the guide's and the noisy images."""
+
+    denoised: tuple[float, ...]
+    guide: tuple[float, ...]
+    noisy: tuple[float, ...]
+
+
+def psnr(image: Tensor, clean: Tensor) -> float:
+    """PSNR (dB) of one image in [0, 1], clipped, over all channels."""
+    error = (image.float().clamp(0, 1) - clean.float()).square().mean(dtype=torch.float64)
+    return float(-10 * torch.log10(error.clamp_min(1e-12)))
+
+
+def _noisy_versions(
+    images: Sequence[tuple[Tensor, Tensor | None]], noises: Sequence[NoiseConfig]
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    for number, (clean, partner) in enumerate(images):
+        if partner is not None:
+            yield 0, partner[None], clean[None]
+            continue
+        for kind, noise in enumerate(noises):
+            generator = noise_generator(_SEED, kind, number)
+            yield kind, add_noise(clean[None], noise, generator), clean[None]
+
+
+@torch.no_grad()
+def validate(
+    guided: Guided,
+    images: Sequence[tuple[Tensor, Tensor | None]],
+    noises: Sequence[NoiseConfig],
+    device: torch.device,
+) -> Scores:
+    """Measure a network in evaluation mode.
+
+    Parameters
+    ----------
+    guided : Guided
+        The pipeline and its guide.
+    images : sequence of (clean, noisy or None)
+        Tensors of shape (C, H, W).
+    noises : sequence of NoiseConfig
+        Added to images without a noisy partner.
+    device : torch.device
+    """
+    sums: dict[int, list[Tensor]] = {}
+    guided.pipeline.eval()
+    try:
+        for kind, noisy, clean in _noisy_versions(images, noises):
+            here, target = noisy.to(device), clean.to(device)
+            denoised, guide = guided(here, target)
+            values = [psnr(denoised, target), psnr(here, target)]
+            values.append(psnr(guide, target) if guide is not None else float("nan"))
+            sums.setdefault(kind, []).append(torch.tensor(values))
+    finally:
+        guided.pipeline.train()
+    means = [torch.stack(sums[kind]).mean(0).tolist() for kind in sorted(sums)]
+    return Scores(
+        tuple(m[0] for m in means), tuple(m[2] for m in means), tuple(m[1] for m in means)
+    )
