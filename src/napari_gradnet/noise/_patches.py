@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["extract_patches", "noise_variance", "texture_strength"]
 
-#: Share of pure-noise patches that the texture threshold lets pass.
-_KEPT = 0.99
+#: For each patch size in use, the share of pure-noise patches that the texture
+#: threshold lets pass, and the factor by which that lowers the variance (measured on
+#: white noise). A smaller share rejects more texture, until the choice gets unstable.
+_SELECTION = {5: (0.99, 0.99), 7: (0.85, 0.927)}
 _MAX_ROUNDS = 8
 
 
@@ -85,7 +87,7 @@ def _texture_limit(size: int) -> float:
     mean = float(np.trace(gram))
     spread = float(np.sum(gram**2))
     freedom = mean**2 / spread
-    return float(gamma.ppf(_KEPT, freedom / 2, scale=2 * mean / freedom))
+    return float(gamma.ppf(_SELECTION[size][0], freedom / 2, scale=2 * mean / freedom))
 
 
 def _noise_eigenvalue(patches: NDArray[np.float64]) -> float:
@@ -111,7 +113,7 @@ def noise_variance(
     texture : ndarray, shape (N,)
         Their `texture_strength`.
     size : int
-        Patch side, in pixels.
+        Patch side, in pixels: 5 or 7.
 
     Returns
     -------
@@ -130,4 +132,4 @@ def noise_variance(
             break
         chosen = smooth
         variance = _noise_eigenvalue(patches[chosen])
-    return variance, chosen
+    return variance / (_SELECTION[size][1] if len(chosen) < len(patches) else 1), chosen

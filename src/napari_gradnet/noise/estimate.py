@@ -62,8 +62,8 @@ class NoiseEstimate:
     read_noise : float
         Noise standard deviation at `offset`, in image units.
     confidence : float
-        0..1: how many of the brightness levels agree with the camera law, times how much
-        the noise changes between them. Above 0.5 the noise depends on the signal.
+        0..1: how many of the brightness levels agree with the camera law, times how
+        much the noise changes between them. Above 0.5 the noise depends on the signal.
     levels : tuple of (float, float)
         The pairs (mean, variance) that the law was fitted to, in image units and their
         squares: what a plot shows.
