@@ -94,7 +94,9 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sdist")
     archive = build("sdist", ROOT, folder)
     with tarfile.open(archive) as opened:
-        opened.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4
+            opened.extraction_filter = tarfile.data_filter
+        opened.extractall(folder)
     return folder / archive.name.removesuffix(".tar.gz")
 
 
