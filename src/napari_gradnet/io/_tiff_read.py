@@ -125,20 +125,23 @@ class TiffSource(ImageSource):
             msg = f"{self.path}: the file holds no image"
             raise FileFormatError(msg)
         self.series = series[0]
-        if getattr(self.series, "is_multifile", False):
+        if any(page is not None and page.parent is not self.file for page in series[0]):
             msg = (
                 f"{self.path} is one part of an OME-TIFF spread over several files: "
                 "save it as a single file first (for example from ImageJ or bfconvert)"
             )
             raise FileFormatError(msg)
-        if any(page is None for page in self.series):
+        self.kind = _KINDS.get(self.series.kind, "shaped")
+        # tifffile falls back to plain pages where OME-XML and pages do not agree
+        if (self.file.is_ome and self.kind == "plain") or any(
+            page is None for page in self.series
+        ):
             msg = (
                 f"{self.path}: its OME-XML names planes that are not in the file: it "
-                "is cut off, or one part of several files"
+                "is damaged, or one part of several files"
             )
             raise FileFormatError(msg)
         self.keyframe = self.series.keyframe
-        self.kind = _KINDS.get(self.series.kind, "shaped")
         if self.file.is_imagej and self.kind != "imagej":
             msg = (
                 f"{self.path}: its ImageJ header tells of more images than the file of "
