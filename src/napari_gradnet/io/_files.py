@@ -13,7 +13,7 @@ from napari_gradnet.axes import ImageAxes
 from napari_gradnet.errors import FileFormatError, InputError
 from napari_gradnet.io import _jpeg, _png
 from napari_gradnet.io._base import ImageSource, Sink, join_messages
-from napari_gradnet.io._partial import PartialFile, explain_os_error
+from napari_gradnet.io._partial import PartialFile, explain_write_error
 from napari_gradnet.io._raster import RasterSink, RasterSource
 from napari_gradnet.io._tiff_plan import plan_like, plan_new
 from napari_gradnet.io._tiff_read import TiffSource
@@ -139,7 +139,7 @@ class PlaneWriter:
                 f"{plane.dtype}, expected were {self._shape} and {self._dtype}"
             )
             raise InputError(msg)
-        with explain_os_error(self.path):
+        with explain_write_error(self.path):
             self._sink.write_plane(plane)
         self._done += 1
 
@@ -167,7 +167,7 @@ class PlaneWriter:
                 "nothing stands under this name"
             )
             raise InputError(msg)
-        with explain_os_error(self.path):
+        with explain_write_error(self.path):
             self._sink.finish()
             self._sink.close()
         self._partial.commit()
@@ -222,7 +222,7 @@ def create_like(
     _check_target(source, path, kind, target)
     partial = PartialFile(path, source.path, overwrite=overwrite)
     try:
-        with explain_os_error(path):
+        with explain_write_error(path):
             sink = _make_sink(source, path, partial.temporary, kind, target, record)
     except BaseException:
         partial.discard()

@@ -7,29 +7,33 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from napari_gradnet.errors import FileFormatError
+from napari_gradnet.errors import FileFormatError, GradNetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["PartialFile", "explain_os_error"]
+__all__ = ["PartialFile", "explain_write_error"]
 
 
 @contextlib.contextmanager
-def explain_os_error(path: Path) -> Iterator[None]:
-    """Turn an `OSError` on writing `path` into a sentence.
+def explain_write_error(path: Path) -> Iterator[None]:
+    """Turn what stops the writing of `path` into a sentence.
+
+    That is the disk, or an encoder that does not take what a damaged input says.
 
     Raises
     ------
     FileFormatError
-        In place of the `OSError`, which stays as its cause.
+        In place of the first error, which stays as its cause.
     """
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        msg = f"{path} could not be written ({reason}): nothing stands under this name"
+    except (GradNetError, MemoryError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        msg = f"{path} could not be written ({reason}): nothing was stored"
         raise FileFormatError(msg) from error
 
 
@@ -59,27 +63,31 @@ class PartialFile:
     """
 
     def __init__(self, path: Path, source: Path, *, overwrite: bool) -> None:
+        self.path = path
+        self._overwrite = overwrite
+        with explain_write_error(path):
+            self._check(source)
+            self._target = path.resolve()
+            folder = self._target.parent
+            if not folder.is_dir():
+                msg = f"{path}: the folder {folder} does not exist: create it first"
+                raise FileFormatError(msg)
+            name = f".{self._target.name[:120]}.{secrets.token_hex(6)}.part"
+            self.temporary = folder / name
+            # 0o666 leaves the permissions to the user's umask; mkstemp would not
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+            os.close(os.open(self.temporary, flags, 0o666))
+
+    def _check(self, source: Path) -> None:
+        path = self.path
         if path.exists() and path.samefile(source):
             msg = f"{path} is the input {source} itself: choose another output name"
             raise FileFormatError(msg)
         if path.is_dir():
             msg = f"{path} is a folder: name a file in it"
             raise FileFormatError(msg)
-        if not overwrite and os.path.lexists(path):
+        if not self._overwrite and os.path.lexists(path):
             raise _refuse_existing(path)
-        self.path = path
-        self._overwrite = overwrite
-        self._target = path.resolve()
-        folder = self._target.parent
-        if not folder.is_dir():
-            msg = f"{path}: the folder {folder} does not exist: create it first"
-            raise FileFormatError(msg)
-        name = f".{self._target.name[:120]}.{secrets.token_hex(6)}.part"
-        self.temporary = folder / name
-        with explain_os_error(path):
-            # 0o666 leaves the permissions to the user's umask; mkstemp would not
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-            os.close(os.open(self.temporary, flags, 0o666))
 
     def commit(self) -> None:
         """Bring the data to the disk and give the file its final name.
@@ -89,7 +97,7 @@ class PartialFile:
         FileFormatError
             The name was taken in the meantime, or the disk refuses.
         """
-        with explain_os_error(self.path):
+        with explain_write_error(self.path):
             with self.temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             if self._overwrite:

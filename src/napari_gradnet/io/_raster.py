@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.axes import ImageAxes
-from napari_gradnet.errors import FileFormatError
+from napari_gradnet.errors import AxesError, FileFormatError
 from napari_gradnet.io._base import ImageSource
 
 if TYPE_CHECKING:
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RasterSink", "RasterSource", "resolve_raster_axes"]
-
-
-def resolve_raster_axes(shape: tuple[int, ...], axes: str | None) -> ImageAxes:
-    """Axes of a picture, which may only be given as what they are."""
-    return ImageAxes(axes.upper() if axes else "YXS"[: len(shape)], shape)
+__all__ = ["RasterSink", "RasterSource"]
 
 
 class RasterSource(ImageSource):
@@ -49,7 +44,11 @@ class RasterSource(ImageSource):
     ) -> None:
         self.path = path
         self.dtype = dtype
-        self.axes = resolve_raster_axes(shape, axes)
+        try:
+            self.axes = ImageAxes(axes.upper() if axes else "YXS"[: len(shape)], shape)
+        except AxesError as error:
+            msg = f"{path}: {error}"
+            raise AxesError(msg) from None
         self._indices = list(self.axes.iter_planes())
 
     @property

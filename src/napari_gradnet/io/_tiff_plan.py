@@ -27,6 +27,8 @@ __all__ = ["plan_like", "plan_new"]
 _SAME_COMPRESSION = {1: 1, 5: 5, 8: 8, 32946: 8, 32773: 32773}
 _SAME_COMPRESSION |= {34925: 34925, 50000: 50000, 34926: 50000}
 _DEFLATE = 8
+#: ResolutionUnit: none, inch, centimetre, millimetre, micrometre.
+_UNITS = {1, 2, 3, 4, 5}
 _WITH_PREDICTOR = {5, 8, 34925, 50000}
 
 
@@ -212,7 +214,8 @@ class _Planner:
             self._palette(options)
         if self.source.resolution is not None:
             options["resolution"] = self.source.resolution
-            options["resolutionunit"] = int(page.resolutionunit)
+            unit = int(page.resolutionunit)
+            options["resolutionunit"] = unit if unit in _UNITS else 1
         packed = options["compression"] != 1
         if self.kind == "imagej" and not packed:
             return options  # one piece

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from napari_gradnet.axes import ImageAxes
-from napari_gradnet.errors import FileFormatError
+from napari_gradnet.errors import AxesError, FileFormatError
 from napari_gradnet.io._base import ImageSource, join_messages
 from napari_gradnet.io._imagej import SIGNED_OFFSET, is_signed
 from napari_gradnet.io._tiff_check import (
@@ -244,7 +244,11 @@ class TiffSource(ImageSource):
                 f"the file does not name all its dimensions: {guess} is assumed for "
                 f"the shape {shape}; give axes=... if wrong"
             )
-        self.axes = raw = ImageAxes(guess, shape)
+        try:
+            self.axes = raw = ImageAxes(guess, shape)
+        except AxesError as error:
+            msg = f"{self.path}: {error}"
+            raise AxesError(msg) from None
         if self.palette is not None:
             self.axes = ImageAxes(raw.axes + "S", (*shape, 3))
         first = min(raw.axes.index(letter) for letter in raw.plane_axes)

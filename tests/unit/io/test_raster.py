@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
-from napari_gradnet.errors import FileFormatError
+from napari_gradnet.errors import AxesError, FileFormatError
 from napari_gradnet.io import create_like, open_image, write_like
 
 RECORD = {"software": "napari-gradnet", "version": "1.2.3", "options": {"tile": 64}}
@@ -258,6 +258,11 @@ def test_channels_one_by_one(photo, tmp_path):
         with open_image(tmp_path / name) as source:
             assert source.axes.axes == "YXS"
             np.testing.assert_array_equal(source.read_plane(0), 255 - pixels)
+
+
+def test_axes_that_do_not_fit(photo):
+    with pytest.raises(AxesError, match=r"in\.jpg: axes='ZYXS' names 4"):
+        open_image(photo, axes="zyxs")
 
 
 @pytest.mark.parametrize(

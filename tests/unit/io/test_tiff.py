@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_gradnet.errors import AxesError, FileFormatError, InputError
+from napari_gradnet.errors import AxesError, FileFormatError, GradNetError, InputError
 from napari_gradnet.io import _tiff_plan as tiff_plan
 from napari_gradnet.io import create_like, open_image, write_like
 
@@ -422,7 +422,9 @@ def test_axes_given_by_the_caller(tmp_path, rng):
     with tifffile.TiffFile(out) as new:
         assert new.pages[0].photometric.name == "RGB"
         np.testing.assert_array_equal(new.asarray(), 255 - data)
-    with pytest.raises(AxesError, match="names 2 dimensions, the array has 3"):
+    with pytest.raises(
+        AxesError, match=r"in\.tif: .*names 2 dimensions, the array has 3"
+    ):
         open_image(path, axes="YX")
 
 
@@ -516,6 +518,29 @@ def test_lying_header_takes_no_memory(tmp_path, compression):
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
+
+
+def test_bytes_that_flipped(tmp_path, rng):
+    """Whatever a byte becomes, the answer is a picture or a sentence."""
+    path, out = tmp_path / "in.tif", tmp_path / "out.tif"
+    data = rng.integers(0, 65535, (5, 16, 16), dtype=np.uint16)
+    tifffile.imwrite(path, data, compression="zlib", predictor=True, metadata=None)
+    content = path.read_bytes()
+    sentences = []
+    for position in range(0, 300, 2):
+        changed = bytearray(content)
+        changed[position] ^= int(rng.integers(1, 255))
+        path.write_bytes(changed)
+        try:
+            with open_image(path) as source:
+                write_like(
+                    source, out, source.iter_planes(), record=RECORD, overwrite=True
+                )
+        except GradNetError as error:
+            sentences.append(str(error))
+        assert {p.name for p in tmp_path.iterdir()} <= {"in.tif", "out.tif"}
+    assert len(sentences) > 50
+    assert all(".tif" in sentence for sentence in sentences)
 
 
 def test_not_an_image(tmp_path):

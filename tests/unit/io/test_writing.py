@@ -182,6 +182,16 @@ def test_folder(path, tmp_path):
             create_like(source, tmp_path / "no" / f"a{suffix}", record=RECORD)
 
 
+def test_name_that_is_too_long(path, tmp_path):
+    out = tmp_path / ("x" * 300 + path.suffix)
+    with (
+        open_image(path) as source,
+        pytest.raises(FileFormatError, match="could not be written"),
+    ):
+        create_like(source, out, record=RECORD)
+    assert names(tmp_path) == [path.name]
+
+
 def test_folder_without_permission(path, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
@@ -206,7 +216,7 @@ def test_full_disk(path, tmp_path, monkeypatch):
 
     with (
         open_image(path) as source,
-        pytest.raises(FileFormatError, match=r"No space left.*nothing stands under"),
+        pytest.raises(FileFormatError, match=r"No space left.*nothing was stored"),
     ):
         run()
     assert names(tmp_path) == [path.name]
