@@ -225,7 +225,8 @@ def save_model(
     """
     dtype = torch.float16 if half else torch.float32
     state = {
-        k: v.detach().to("cpu", dtype).contiguous() for k, v in _weights(pipeline).items()
+        k: v.detach().to("cpu", dtype).contiguous()
+        for k, v in _weights(pipeline).items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")

@@ -49,7 +49,9 @@ def _cuts(length: int, tile: int, alignment: int) -> list[tuple[int, int]]:
 
 def _check(tile: int, halo: int, alignment: int) -> None:
     if tile < 1 or halo < 0 or alignment < 1:
-        msg = f"tile={tile}, halo={halo}, alignment={alignment}: use tile >= 1, halo >= 0"
+        msg = (
+            f"tile={tile}, halo={halo}, alignment={alignment}: use tile >= 1, halo >= 0"
+        )
         raise InputError(msg)
     if tile % alignment:
         msg = (
@@ -108,9 +110,7 @@ def count_tiles(size: tuple[int, int], tile: int, alignment: int = 1) -> int:
     return len(_cuts(size[0], tile, alignment)) * len(_cuts(size[1], tile, alignment))
 
 
-def fit_tile(
-    size: tuple[int, int], halo: int, alignment: int, max_pixels: int
-) -> int:
+def fit_tile(size: tuple[int, int], halo: int, alignment: int, max_pixels: int) -> int:
     """Find the largest tile whose read area, halo included, stays within `max_pixels`.
 
     Returns

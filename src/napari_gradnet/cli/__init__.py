@@ -20,7 +20,19 @@ __all__ = ["COMMANDS", "LazyGroup", "gradnet", "main"]
 
 #: Command: (where it is, its line in ``gradnet --help``). The module is imported when
 #: the command runs, so the line stands here.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    name: (f"napari_gradnet.cli.{name}:command", line)
+    for name, line in {
+        "denoise": "Denoise images with a trained network.",
+        "naive": "Denoise images with a classical method, such as BM3D.",
+        "gradient": "Write the Sobel gradient of images.",
+        "noise": "Estimate the noise of images.",
+        "models": "List the packaged models.",
+        "demo": "Denoise an embedded noisy photo and draw the result.",
+        "train": "Train a network as a YAML file says.",
+        "benchmark": "Measure accuracy and speed.",
+    }.items()
+}
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130

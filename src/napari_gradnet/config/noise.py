@@ -1,10 +1,12 @@
-"""Noise models as configuration. Intensities are in [0, 1]; sigma is written in levels
-of 255, as the field does (``sigma=25`` means 25/255).
+"""Noise models as configuration.
+
+Intensities are in [0, 1]; sigma is written in levels of 255, as the field does
+(``sigma=25`` means 25/255).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,16 +27,15 @@ NoiseRange = float | tuple[float, float]
 
 
 class _Noise(FrozenModel):
+    _ranges: ClassVar[tuple[str, ...]] = ()
+
     @model_validator(mode="after")
     def _ranges_ascend(self) -> _Noise:
-        for name, value in self:
-            if isinstance(value, tuple) and len(value) == 2:
-                low, high = value
-                if isinstance(low, float) and (low > high or low < 0):
-                    msg = f"{name}={value}: give the lowest value first, none negative"
-                    raise ValueError(msg)
-            elif isinstance(value, float) and value < 0:
-                msg = f"{name}={value} must not be negative"
+        for name in self._ranges:
+            value = getattr(self, name)
+            low, high = value if isinstance(value, tuple) else (value, value)
+            if not 0 <= low <= high:
+                msg = f"{name}={value}: give the lowest value first, none negative"
                 raise ValueError(msg)
         return self
 
@@ -42,6 +43,7 @@ class _Noise(FrozenModel):
 class GaussianNoise(_Noise):
     """Additive white Gaussian noise, neither clipped nor quantised."""
 
+    _ranges = ("sigma",)
     kind: Literal["gaussian"] = "gaussian"
     sigma: NoiseRange = Field(25.0, description="Standard deviation, levels of 255.")
 
@@ -49,6 +51,7 @@ class GaussianNoise(_Noise):
 class PoissonNoise(_Noise):
     """Shot noise: the image scaled to max = peak, then Poisson (DN-ResNet)."""
 
+    _ranges = ("peak",)
     kind: Literal["poisson"] = "poisson"
     peak: NoiseRange = Field(
         (1.0, 8.0), description="Photons at full scale; a range is drawn log-uniformly."
@@ -58,6 +61,7 @@ class PoissonNoise(_Noise):
 class PoissonGaussianNoise(_Noise):
     """Shot noise and Gaussian noise of sigma = peak / 10 photons (DN-ResNet)."""
 
+    _ranges = ("peak", "ratio")
     kind: Literal["poisson-gaussian"] = "poisson-gaussian"
     peak: NoiseRange = Field(
         (1.0, 120.0),
@@ -72,6 +76,7 @@ class CameraNoise(_Noise):
     The image is taken as ``(counts - offset) / full_scale`` and given back so scaled.
     """
 
+    _ranges = ("electrons", "read_noise")
     kind: Literal["camera"] = "camera"
     electrons: NoiseRange = Field(
         (20.0, 2000.0), description="Electrons at full scale, drawn log-uniformly."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_gradnet.errors import ConfigError, GradNetError
+from napari_gradnet.io import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,8 +81,8 @@ def read_image(path: Path, channels: int) -> list[NDArray[np.generic]]:
     GradNetError
         The file cannot be read.
     """
-    from PIL import Image
-    return [_to_channels(np.asarray(Image.open(path)), channels)]
+    with open_image(path) as source:
+        return [_to_channels(plane, channels) for plane in source.iter_planes()]
 
 
 def read_images(

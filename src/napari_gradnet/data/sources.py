@@ -129,7 +129,9 @@ def _patches(
 
 def _load(
     config: SourceConfig, channels: int, patch_size: int
-) -> tuple[list[NDArray[np.generic]], list[NDArray[np.generic]], list[tuple[Path, str]]]:
+) -> tuple[
+    list[NDArray[np.generic]], list[NDArray[np.generic]], list[tuple[Path, str]]
+]:
     paths = expand_paths(config.clean)
     if not config.noisy:
         clean, bad = read_images(paths, channels)

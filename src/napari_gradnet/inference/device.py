@@ -35,7 +35,9 @@ def resolve_device(name: str = "auto") -> torch.device:
         return torch.device(present[0])
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in present:
-        msg = f"device {name!r} is not on this machine: use auto or {', '.join(present)}"
+        msg = (
+            f"device {name!r} is not on this machine: use auto or {', '.join(present)}"
+        )
         raise DeviceError(msg)
     return torch.device(wanted)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from napari_gradnet.bundle import (
     list_packaged,
     load_model,
     packaged_model_folder,
+    read_header,
 )
 from napari_gradnet.errors import ModelError
 from napari_gradnet.inference.device import resolve_device
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.networks.pipeline import Pipeline
 
-__all__ = ["Model", "choose_model", "find_model", "open_model"]
+__all__ = ["Model", "ModelInfo", "choose_model", "find_model", "list_models", "open_model"]
 
 #: What ``auto`` takes, best first.
 AUTO_COLOR = ("gradnet-color", "gradnet-fast-color")
@@ -46,6 +48,8 @@ class Model:
     device : torch.device
     dtype : torch.dtype
         Of the convolutions; images stay float32.
+    lock : threading.Lock
+        Held during a forward pass.
     """
 
     pipeline: Pipeline
@@ -54,6 +58,9 @@ class Model:
     sha256: str
     device: torch.device
     dtype: torch.dtype
+    lock: threading.Lock = field(
+        default_factory=threading.Lock, repr=False, compare=False
+    )
 
     @property
     def record(self) -> dict[str, str]:
@@ -64,6 +71,53 @@ class Model:
             "precision": str(self.dtype).removeprefix("torch."),
             "device": str(self.device),
         }
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A packaged model, not loaded.
+
+    Parameters
+    ----------
+    name, description, noise, licence : str
+        From its header.
+    channels : int
+        1 grey, 3 colour.
+    path : Path
+    sha256 : str
+        Of the file.
+    header : ModelHeader
+        All the rest: network, guide, training record, measured figures.
+    """
+
+    name: str
+    description: str
+    noise: str
+    licence: str
+    channels: int
+    path: Path
+    sha256: str
+    header: ModelHeader
+
+
+def list_models() -> tuple[ModelInfo, ...]:
+    """List the packaged models, by name."""
+    infos = []
+    for name, path in list_packaged().items():
+        header = read_header(path)
+        infos.append(
+            ModelInfo(
+                name,
+                header.description,
+                header.noise,
+                header.licence,
+                header.channels,
+                path,
+                file_sha256(path),
+                header,
+            )
+        )
+    return tuple(infos)
 
 
 def choose_model(*, rgb: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import warnings
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,9 @@ def _view(image: Tensor, number: int) -> Tensor:
 
 
 def _view_back(image: Tensor, number: int) -> Tensor:
-    return torch.rot90(image.flip(-1) if number >= 4 else image, -(number % 4), (-2, -1))
+    return torch.rot90(
+        image.flip(-1) if number >= 4 else image, -(number % 4), (-2, -1)
+    )
 
 
 class PlaneDenoiser:
@@ -80,8 +81,6 @@ class PlaneDenoiser:
         self.alignment = model.pipeline.alignment
         self.has_attention = bool(attention_modules(model.pipeline))
         self._tile = tile
-        # the attention's statistics are set on the shared network during a pass
-        self._lock = _lock_of(model)
 
     def _max_pixels(self) -> int:
         device = self.model.device
@@ -122,18 +121,28 @@ class PlaneDenoiser:
         DeviceError
             Even the smallest tile does not fit into the memory.
         """
-        with self._lock, torch.inference_mode():
-            image = torch.from_numpy(np.ascontiguousarray(plane, dtype=np.float32))
-            helper = None
-            if guide is not None:
-                helper = torch.from_numpy(np.ascontiguousarray(guide, np.float32))
-            total = torch.zeros_like(image)
-            for number in range(self.views):
-                turned = _view(image, number)
-                turned_guide = None if helper is None else _view(helper, number)
-                result = yield from self._iter_view(turned, turned_guide)
-                total += _view_back(result, number)
-            return (total / self.views).numpy()
+        image = torch.from_numpy(np.ascontiguousarray(plane, dtype=np.float32))
+        helper = None
+        if guide is not None:
+            helper = torch.from_numpy(np.ascontiguousarray(guide, dtype=np.float32))
+        total = torch.zeros_like(image)
+        for number in range(self.views):
+            turned_guide = None if helper is None else _view(helper, number)
+            result = yield from self._iter_view(_view(image, number), turned_guide)
+            total += _view_back(result, number)
+        return (total / self.views).numpy()
+
+    def denoise(
+        self, plane: NDArray[np.float32], guide: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Run `iter_plane` to its end."""
+        work = self.iter_plane(plane, guide)
+        while True:
+            try:
+                next(work)
+            except StopIteration as stop:
+                result: NDArray[np.float32] = stop.value
+                return result
 
     def _iter_view(
         self, image: Tensor, guide: Tensor | None
@@ -171,12 +180,11 @@ class PlaneDenoiser:
             yield
             return result
         result = torch.empty_like(image)
-        means = self._gather(image, guide) if self.has_attention else []
+        means = self._gather(image, guide) if self.has_attention else None
         for part in iter_tiles(size, tile, self.halo, self.alignment):
             read = (slice(None), *part.read)
             helper = None if guide is None else guide[read][None]
-            with with_means(self.model.pipeline, means):
-                out = self._forward(image[read][None], helper)[0]
+            out = self._forward(image[read][None], helper, means)[0]
             result[(slice(None), *part.write)] = out[(slice(None), *part.keep)]
             yield
         return result
@@ -188,20 +196,29 @@ class PlaneDenoiser:
         size = (int(image.shape[1]), int(image.shape[2]))
         windows = sample_windows(size, self.alignment)
         helper = None if guide is None else stack_windows(guide, windows)
-        with gathered_means(self.model.pipeline) as means:
-            self._forward(stack_windows(image, windows), helper)
+        with self.model.lock, gathered_means(self.model.pipeline) as means:
+            self._run(stack_windows(image, windows), helper)
         return means
 
-    def _forward(self, batch: Tensor, guide: Tensor | None) -> Tensor:
+    def _forward(
+        self, batch: Tensor, guide: Tensor | None, means: list[Tensor] | None = None
+    ) -> Tensor:
+        # the statistics are set on the network, which other threads may share
+        with self.model.lock:
+            if means is None:
+                return self._run(batch, guide)
+            with with_means(self.model.pipeline, means):
+                return self._run(batch, guide)
+
+    @torch.inference_mode()
+    def _run(self, batch: Tensor, guide: Tensor | None) -> Tensor:
         model = self.model
-        layout = torch.channels_last
-        noisy = batch.to(model.device).contiguous(memory_format=layout)
+        noisy = batch.to(model.device).contiguous(memory_format=torch.channels_last)
         if guide is not None:
             guide = guide.to(model.device)
+        reduced = model.dtype != torch.float32
         with torch.autocast(
-            model.device.type,
-            model.dtype if model.dtype != torch.float32 else torch.bfloat16,
-            enabled=model.dtype != torch.float32,
+            model.device.type, model.dtype if reduced else None, enabled=reduced
         ):
             result: Tensor = model.pipeline(noisy, guide)
         return result.float().cpu()
@@ -209,12 +226,3 @@ class PlaneDenoiser:
 
 def _batch(guide: Tensor | None) -> Tensor | None:
     return None if guide is None else guide[None]
-
-
-def _lock_of(model: Model) -> threading.Lock:
-    with _LOCKS_GUARD:
-        return _LOCKS.setdefault(id(model.pipeline), threading.Lock())
-
-
-_LOCKS: dict[int, threading.Lock] = {}
-_LOCKS_GUARD = threading.Lock()

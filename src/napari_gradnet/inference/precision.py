@@ -54,7 +54,9 @@ def resolve_precision(
         The name is unknown.
     """
     if precision not in get_args(Precision):
-        msg = f"precision={precision!r} is unknown: use {', '.join(get_args(Precision))}"
+        msg = (
+            f"precision={precision!r} is unknown: use {', '.join(get_args(Precision))}"
+        )
         raise InputError(msg)
     if precision != "auto":
         dtype: torch.dtype = getattr(torch, precision)

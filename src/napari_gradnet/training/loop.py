@@ -220,7 +220,10 @@ class Trainer:
                     self.config.batch_size / seconds,
                     waited / seconds,
                 )
-                if time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
+                if (
+                    time.monotonic() - self._saved_at
+                    > 60 * self.config.checkpoint_minutes
+                ):
                     yield self._save()
                 began = time.perf_counter()
             self.epoch += 1

@@ -64,10 +64,9 @@ class Schedule:
         first = self.config.first_drop_epoch
         if psnr is not None and psnr > self.best:
             self.best, self.best_epoch = psnr, epoch
-        if epoch == first:
-            self.factor *= self.config.decay_factor
-            self.best_epoch = epoch
-        elif epoch > first and epoch - self.best_epoch >= self.config.patience:
+        if epoch == first or (
+            epoch > first and epoch - self.best_epoch >= self.config.patience
+        ):
             self.factor *= self.config.decay_factor
             self.best_epoch = epoch
         rate = self.config.learning_rate * self.factor

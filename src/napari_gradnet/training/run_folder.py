@@ -76,7 +76,9 @@ class RunFolder:
             raise TrainingError(msg)
         before = Experiment.parse(yaml.safe_load(config.read_text("utf-8")))
         free = {"training": {"num_epochs", "max_minutes", "num_threads", "device"}}
-        old, new = (e.model_dump(mode="json", exclude=free) for e in (before, experiment))
+        old, new = (
+            e.model_dump(mode="json", exclude=free) for e in (before, experiment)
+        )
         changed = [key for key in new if old[key] != new[key]]
         if changed:
             msg = (

@@ -32,7 +32,9 @@ class Scores:
 
 def psnr(image: Tensor, clean: Tensor) -> float:
     """PSNR (dB) of one image in [0, 1], clipped, over all channels."""
-    error = (image.float().clamp(0, 1) - clean.float()).square().mean(dtype=torch.float64)
+    error = (
+        (image.float().clamp(0, 1) - clean.float()).square().mean(dtype=torch.float64)
+    )
     return float(-10 * torch.log10(error.clamp_min(1e-12)))
 
 
@@ -80,5 +82,7 @@ def validate(
         guided.pipeline.train()
     means = [torch.stack(sums[kind]).mean(0).tolist() for kind in sorted(sums)]
     return Scores(
-        tuple(m[0] for m in means), tuple(m[2] for m in means), tuple(m[1] for m in means)
+        tuple(m[0] for m in means),
+        tuple(m[2] for m in means),
+        tuple(m[1] for m in means),
     )

@@ -1,0 +1,84 @@
+"""Small functions of the API that belong to no other room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_gradnet.axes import resolve_axes
+from napari_gradnet.gradient import GradientKind, sobel_gradient
+from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
+from napari_gradnet.values import check_dtype
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+__all__ = ["describe_noise", "gradient"]
+
+
+def gradient(
+    image: Any, kind: GradientKind = "magnitude", *, axes: str | None = None
+) -> NDArray[np.floating]:
+    """Sobel gradient of every plane of an image (GradNet, eq. 1-3).
+
+    Parameters
+    ----------
+    image : array, 2 to 5 dimensions
+        Any real numbers; colour samples and channels are treated one by one.
+    kind : {"magnitude", "horizontal", "vertical", "orientation"}
+        ``sqrt(G_H**2 + G_V**2)``, one of its two parts, or ``atan2(G_V, G_H)`` in
+        radians.
+    axes : str, optional
+        One letter a dimension; guessed when not given.
+
+    Returns
+    -------
+    ndarray, shape of `image`
+        float32 (float64 for float64 input), in the units of `image`.
+
+    Raises
+    ------
+    InputError
+        The image is empty or of fewer than 2 dimensions, or `kind` is unknown.
+    """
+    array = np.asarray(image)
+    checked, _ = resolve_axes(array.shape, axes)
+    check_dtype(array.dtype)
+    rows, columns = checked.axes.index("Y"), checked.axes.index("X")
+    return sobel_gradient(array, kind, plane_axes=(rows, columns))
+
+
+def describe_noise(
+    path: str | os.PathLike[str], *, axes: str | None = None, num_planes: int = 8
+) -> NoiseEstimate:
+    """Estimate the noise of an image file from planes spread over it.
+
+    Parameters
+    ----------
+    path : path
+        TIFF, PNG or JPEG.
+    axes : str, optional
+        Where the file's own are missing or wrong.
+    num_planes : int
+        Most planes to read.
+
+    Returns
+    -------
+    NoiseEstimate
+        In the units of the file.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read.
+    """
+    from napari_gradnet.io import open_image
+
+    with open_image(path, axes=axes) as source:
+        planes = np.stack(list(source.sample_planes(num_planes)))
+        if not source.axes.is_rgb:
+            return estimate_noise(planes)
+        return estimate_noise(planes[..., :3], channel_axis=-1)

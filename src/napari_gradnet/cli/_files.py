@@ -1,0 +1,115 @@
+"""Inputs and outputs of the commands that turn files into files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from napari_gradnet.cli._progress import ProgressBar
+from napari_gradnet.errors import GradNetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["AXES", "FILE_ARGUMENTS", "apply_options", "output_paths", "process_files"]
+
+_IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+
+AXES = click.option(
+    "--axes",
+    metavar="LETTERS",
+    help="One letter a dimension, e.g. TZCYX or YXS, where the file's own are wrong.",
+)
+
+FILE_ARGUMENTS = (
+    click.argument(
+        "inputs",
+        nargs=-1,
+        required=True,
+        metavar="IN...",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    ),
+    click.option(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        type=click.Path(path_type=Path),
+        help="Output file, or a folder (made if missing) that takes the inputs' names.",
+    ),
+    AXES,
+    click.option("--overwrite", is_flag=True, help="Replace existing outputs."),
+)
+
+
+def apply_options(options: Iterable[Any]) -> Callable[[Any], Any]:
+    """Put several click decorators into one, in reading order."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(tuple(options)):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def output_paths(
+    inputs: tuple[Path, ...], output: Path, suffix: str | None = None
+) -> list[Path]:
+    """Name an output for every input.
+
+    Parameters
+    ----------
+    inputs : tuple of Path
+    output : Path
+        A file for one input, else a folder.
+    suffix : str, optional
+        Replaces the inputs' suffixes in a folder.
+
+    Raises
+    ------
+    click.UsageError
+        Two inputs would have the same output, or one file is named for many inputs.
+    """
+    if output.suffix.lower() in _IMAGE_SUFFIXES and not output.is_dir():
+        if len(inputs) > 1:
+            msg = f"{len(inputs)} inputs cannot all be written to {output}: name a folder"
+            raise click.UsageError(msg)
+        return [output]
+    names = [p.with_suffix(suffix).name if suffix else p.name for p in inputs]
+    twice = {n for n in names if names.count(n) > 1}
+    if twice:
+        msg = f"several inputs are called {sorted(twice)[0]}: use one folder for each"
+        raise click.UsageError(msg)
+    output.mkdir(parents=True, exist_ok=True)
+    return [output / name for name in names]
+
+
+def process_files(
+    inputs: tuple[Path, ...],
+    outputs: list[Path],
+    work: Callable[[Path, Path, ProgressBar], str],
+) -> int:
+    """Work on files one after the other; a bad one does not stop the rest.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 when a file failed.
+    """
+    failed = 0
+    for path, output in zip(inputs, outputs, strict=True):
+        try:
+            with ProgressBar(path.name) as bar:
+                message = work(path, output, bar)
+            note = f" ({message})" if message else ""
+            click.echo(f"{path} -> {output}  {bar.seconds:.1f} s{note}")
+        except (GradNetError, OSError) as error:
+            failed += 1
+            click.echo(f"Error: {path}: {error}", err=True)
+    if failed and len(inputs) > 1:
+        click.echo(f"{failed} of {len(inputs)} files failed", err=True)
+    return 1 if failed else 0

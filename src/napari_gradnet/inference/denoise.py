@@ -1,0 +1,324 @@
+"""Arrays of 2 to 5 dimensions, plane by plane."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from napari_gradnet.axes import ImageAxes, resolve_axes
+from napari_gradnet.errors import InputError
+from napari_gradnet.events import Event, OnEvent, Progress, drain
+from napari_gradnet.inference.models import Model, choose_model, open_model
+from napari_gradnet.inference.stack import StackDenoiser, StackOptions
+from napari_gradnet.values import check_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_gradnet.inference.precision import Precision
+    from napari_gradnet.inference.stack import NanPolicy, Vst
+
+    ReadPlane = Callable[[int], tuple[NDArray[np.generic], NDArray[np.generic] | None]]
+
+__all__ = ["denoise", "iter_denoise", "prepare_stack", "run_stack"]
+
+logger = logging.getLogger(__name__)
+
+#: Planes that are read to settle the scaling of an image that is not in memory.
+NUM_SAMPLE_PLANES = 16
+#: Values that are looked at in a sample plane.
+SAMPLE_VALUES = 1 << 20
+
+
+class ArrayLike(Protocol):
+    """What an image must have: numpy, dask and zarr arrays do."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each dimension."""
+
+    @property
+    def dtype(self) -> Any:
+        """Kind of the values."""
+
+    def __getitem__(self, index: Any) -> Any:
+        """Part of the array."""
+
+
+def _as_array(image: Any) -> ArrayLike:
+    if hasattr(image, "shape") and hasattr(image, "dtype"):
+        return image  # type: ignore[no-any-return]
+    return np.asarray(image)
+
+
+def sample_planes(image: ArrayLike, axes: ImageAxes) -> list[NDArray[np.generic]]:
+    """Planes that stand for the whole image, evenly spread, with their pixels thinned.
+
+    All planes of an array in memory; at most 16 of another one.
+    """
+    indices = list(axes.iter_planes())
+    most = len(indices) if isinstance(image, np.ndarray) else NUM_SAMPLE_PLANES
+    if len(indices) > most:
+        chosen = np.linspace(0, len(indices) - 1, most).round().astype(int)
+        indices = [indices[i] for i in chosen]
+    return [axes.to_plane(np.asarray(image[i])) for i in indices]
+
+
+def thin(planes: Sequence[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+    """Take every n-th row and column, so that percentiles of a stack stay cheap."""
+    total = sum(p.size for p in planes)
+    step = max(1, int(np.sqrt(total / (SAMPLE_VALUES * NUM_SAMPLE_PLANES))))
+    return [p[::step, ::step] for p in planes]
+
+
+def prepare_stack(
+    axes: ImageAxes,
+    dtype: np.dtype[np.generic],
+    samples: Sequence[NDArray[np.generic]],
+    model: str | Path | Model,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    options: StackOptions,
+) -> tuple[StackDenoiser, str]:
+    """Open the model and settle the scaling.
+
+    Returns
+    -------
+    StackDenoiser
+    str
+        A sentence about a model that was chosen; empty when it was named.
+    """
+    check_dtype(dtype)
+    message = ""
+    if isinstance(model, str) and model == "auto":
+        model = choose_model(rgb=axes.is_rgb)
+        kind = "colour" if axes.is_rgb else "grey"
+        message = f"model {model!r} chosen for {kind} images"
+    if not isinstance(model, Model):
+        model = open_model(model, device=device, precision=precision)
+    return StackDenoiser(model, axes, dtype, samples, options), message
+
+
+def run_stack(
+    stack: StackDenoiser,
+    read: ReadPlane,
+    write: Callable[[int, NDArray[np.generic]], None],
+    message: str = "",
+) -> Generator[Progress, None, None]:
+    """Denoise all planes of an image, one after the other.
+
+    Parameters
+    ----------
+    stack : StackDenoiser
+    read : callable
+        Plane number to the plane and its guide (or None), both in ``YX(S)`` order.
+    write : callable
+        Takes a plane's number and the denoised plane.
+    message : str
+        For the first event.
+
+    Yields
+    ------
+    Progress
+        One a tile.
+    """
+    count = stack.axes.num_planes
+    total = count * stack.count_tiles()
+    done = 0
+    yield Progress(0, total, "tile", message)
+    for number in range(count):
+        where = f" of plane {number}" if count > 1 else ""
+        work = stack.iter_plane(*read(number), where)
+        while True:
+            try:
+                next(work)
+            except StopIteration as stop:
+                write(number, stop.value)
+                break
+            done += 1
+            # tiles that were halved for want of memory count for one
+            yield Progress(min(done, total), total, "tile")
+
+
+def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
+    image: Any,
+    model: str | Path | Model = "auto",
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    tile: int | None = None,
+    ensemble: bool = False,
+    guide: Any = None,
+    dtype: str = "same",
+    vst: Vst = "auto",
+    nan: NanPolicy = "raise",
+    value_range: tuple[float, float] | None = None,
+    out: NDArray[np.generic] | None = None,
+) -> Generator[Event, None, NDArray[np.generic]]:
+    """Do the work of `denoise` as a generator of `Progress` events, one a tile.
+
+    Closing the generator cancels the work within one tile. Planes that are finished stand
+    in `out` by then.
+    """
+    array = _as_array(image)
+    checked, guessed = resolve_axes(array.shape, axes)
+    options = StackOptions(tile, ensemble, vst, nan, dtype, value_range)
+    samples = thin(sample_planes(array, checked))
+    stack, chosen = prepare_stack(
+        checked,
+        np.dtype(array.dtype),
+        samples,
+        model,
+        device=device,
+        precision=precision,
+        options=options,
+    )
+    message = "; ".join(m for m in (guessed, chosen) if m)
+    if guessed:
+        logger.warning("%s", guessed)
+    helper = None if guide is None else _check_guide(guide, array)
+    result = _check_out(out, array, stack)
+    indices = list(checked.iter_planes())
+
+    def read(number: int) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+        index = indices[number]
+        plane = checked.to_plane(np.asarray(array[index]))
+        if helper is None:
+            return plane, None
+        return plane, checked.to_plane(np.asarray(helper[index]))
+
+    def write(number: int, plane: NDArray[np.generic]) -> None:
+        result[indices[number]] = checked.from_plane(plane)
+
+    yield from run_stack(stack, read, write, message)
+    return result
+
+
+def _check_guide(guide: Any, array: ArrayLike) -> ArrayLike:
+    helper = _as_array(guide)
+    if tuple(helper.shape) != tuple(array.shape):
+        msg = (
+            f"the guide has shape {tuple(helper.shape)}, the image {tuple(array.shape)}: "
+            "give one guide pixel for each image pixel"
+        )
+        raise InputError(msg)
+    return helper
+
+
+def _check_out(
+    out: NDArray[np.generic] | None, array: ArrayLike, stack: StackDenoiser
+) -> NDArray[np.generic]:
+    shape = tuple(array.shape)
+    if out is None:
+        return np.empty(shape, stack.dtype)
+    if out.shape != shape or out.dtype != stack.dtype:
+        msg = (
+            f"out has shape {out.shape} and dtype {out.dtype}, the result will have "
+            f"{shape} and {stack.dtype}"
+        )
+        raise InputError(msg)
+    return out
+
+
+def denoise(  # noqa: PLR0913 - one option a line, all but two by name
+    image: Any,
+    model: str | Path | Model = "auto",
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    tile: int | None = None,
+    ensemble: bool = False,
+    guide: Any = None,
+    dtype: str = "same",
+    vst: Vst = "auto",
+    nan: NanPolicy = "raise",
+    value_range: tuple[float, float] | None = None,
+    out: NDArray[np.generic] | None = None,
+    on_event: OnEvent | None = None,
+) -> NDArray[np.generic]:
+    """Denoise an image or a stack with a trained network.
+
+    Parameters
+    ----------
+    image : array, 2 to 5 dimensions
+        numpy, dask or zarr; integers or floating point, any units. Planes are read one
+        at a time.
+    model : str or Path
+        ``"auto"`` (by colour or grey), a packaged model's name (`list_models`) or a model
+        file.
+    axes : str, optional
+        One letter a dimension, for example ``"TZCYX"`` or ``"YXS"`` (S: the samples of
+        RGB or RGBA). Guessed from the shape when not given, and said so.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        Of the convolutions. ``auto`` takes a 16-bit type where the hardware gains from it
+        and the model's header records a loss below 0.01 dB.
+    tile : int, optional
+        Largest side of a tile, pixels; from the free memory when not given. The result
+        does not depend on it.
+    ensemble : bool
+        Average the results of 8 flips and rotations: a little better, 8 times slower.
+    guide : array, shape of `image`, optional
+        In the units of `image`. The gradient of this image is fused instead of that of
+        the model's own naive denoiser.
+    dtype : str
+        ``"same"`` rounds and saturates to the input's dtype; ``"float32"`` keeps all.
+    vst : bool or "auto"
+        Stabilise the variance of counts with the generalised Anscombe transform before
+        the network, and invert it exactly; ``auto`` where the noise depends on the signal.
+        Colour photos are left as they are by ``auto``.
+    nan : {"raise", "keep"}
+        Refuse NaN and infinity, or fill them from the nearest pixel for the network and
+        put them back.
+    value_range : (float, float), optional
+        Black and white in the units of `image`. By default 0 and 255 for uint8, else the
+        percentiles 0.1 and 99.9 of the whole image. Nothing is clipped to it.
+    out : ndarray, shape of `image`, optional
+        Takes the result plane by plane; finished planes stay there after a cancellation.
+    on_event : callable, optional
+        Called with a `Progress` event after every tile. An exception that it raises
+        cancels the work.
+
+    Returns
+    -------
+    ndarray, shape of `image`
+        In the units of `image`.
+
+    Raises
+    ------
+    InputError
+        The image is empty, has fewer than 2 dimensions, holds NaN, or an option is wrong.
+    ModelError
+        The model is unknown, damaged or does not fit the image's channels.
+    DeviceError
+        The device is absent or out of memory.
+
+    References
+    ----------
+    Y. Liu, S. Anwar, L. Zheng, Q. Tian, "GradNet Image Denoising", CVPR Workshops 2020.
+    """
+    work = iter_denoise(
+        image,
+        model,
+        axes=axes,
+        device=device,
+        precision=precision,
+        tile=tile,
+        ensemble=ensemble,
+        guide=guide,
+        dtype=dtype,
+        vst=vst,
+        nan=nan,
+        value_range=value_range,
+        out=out,
+    )
+    return drain(work, on_event)

@@ -1,0 +1,135 @@
+"""Image files: read plane by plane, denoise, write under a temporary name, rename."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_gradnet import __version__
+from napari_gradnet.events import Event, Progress
+from napari_gradnet.inference.denoise import (
+    NUM_SAMPLE_PLANES,
+    prepare_stack,
+    run_stack,
+    thin,
+)
+from napari_gradnet.io import create_like, open_image
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Generator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_gradnet.inference.models import Model
+    from napari_gradnet.inference.precision import Precision
+    from napari_gradnet.inference.stack import StackOptions
+
+__all__ = ["iter_denoise_file", "processing_record"]
+
+SOFTWARE = "napari-gradnet"
+
+
+def processing_record(**what: Any) -> dict[str, Any]:
+    """Say with what and how a file was made, for its metadata."""
+    return {"software": SOFTWARE, "version": __version__, **what}
+
+
+def iter_denoise_file(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    model: str | Path | Model = "auto",
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    options: StackOptions,
+    overwrite: bool = False,
+) -> Generator[Event, None, str]:
+    """Denoise a file into another one of the same kind.
+
+    Parameters
+    ----------
+    path, output : path
+        TIFF, PNG or JPEG. The suffix of `output` decides between them.
+    model : str, Path or Model
+        See `denoise`, also for the other options.
+    axes : str, optional
+        Where the file's own are missing or wrong.
+    device, precision : str
+        See `denoise`.
+    options : StackOptions
+        The rest of `denoise`'s options.
+    overwrite : bool
+        Replace an existing output.
+
+    Yields
+    ------
+    Progress
+        One a tile.
+
+    Returns
+    -------
+    str
+        What the user should know about the output; mostly empty.
+
+    Raises
+    ------
+    GradNetError
+        Input, model or output cannot be used; nothing stands under `output` then.
+    """
+    with open_image(path, axes=axes) as source:
+        samples = thin(list(source.sample_planes(NUM_SAMPLE_PLANES)))
+        stack, chosen = prepare_stack(
+            source.axes,
+            source.dtype,
+            samples,
+            model,
+            device=device,
+            precision=precision,
+            options=options,
+        )
+        del samples
+        record = processing_record(operation="denoise", **stack.record)
+        writer = create_like(
+            source, output, dtype=stack.dtype, record=record, overwrite=overwrite
+        )
+
+        def read(number: int) -> tuple[NDArray[np.generic], None]:
+            return source.read_plane(number), None
+
+        def write(_: int, plane: NDArray[np.generic]) -> None:
+            out.write_plane(plane)
+
+        message = "; ".join(m for m in (source.message, chosen) if m)
+        with writer as out:
+            yield from run_stack(stack, read, write, message)
+        return out.message
+
+
+def iter_map_file(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    function: Any,
+    *,
+    dtype: Any,
+    record: dict[str, Any],
+    axes: str | None = None,
+    overwrite: bool = False,
+) -> Generator[Event, None, str]:
+    """Apply a function to every plane of a file; otherwise as `iter_denoise_file`."""
+    with open_image(path, axes=axes) as source:
+        writer = create_like(
+            source,
+            output,
+            dtype=source.dtype if dtype is None else dtype,
+            record=processing_record(**record),
+            overwrite=overwrite,
+        )
+        with writer as out:
+            yield Progress(0, source.num_planes, "plane", source.message)
+            for number in range(source.num_planes):
+                out.write_plane(function(source.read_plane(number), source.axes))
+                yield Progress(number + 1, source.num_planes, "plane")
+        return out.message

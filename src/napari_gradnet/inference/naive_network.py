@@ -1,0 +1,62 @@
+"""The naive denoiser ``dncnn``: a packaged DnCNN behind the naive protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_gradnet.bundle import list_packaged
+from napari_gradnet.errors import ModelError
+from napari_gradnet.inference.models import Model, open_model
+from napari_gradnet.inference.plane import PlaneDenoiser
+from napari_gradnet.networks.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["denoise_with_dncnn"]
+
+#: Packaged models that hold a DnCNN, best first: alone, or as the guide of a GradNet.
+_COLOR = ("dncnn-color", "gradnet-color", "gradnet-fast-color")
+_GRAY = ("dncnn-gray", "gradnet-gray", "gradnet-fast-gray")
+
+
+def _open(channels: int) -> Model:
+    packaged = list_packaged()
+    names = [n for n in (_COLOR if channels == 3 else _GRAY) if n in packaged]
+    if not names:
+        kind = "colour" if channels == 3 else "grey"
+        msg = f"no packaged DnCNN for {kind} images: use another method, such as bm3d"
+        raise ModelError(msg)
+    return open_model(names[0])
+
+
+def denoise_with_dncnn(
+    plane: NDArray[np.floating],
+    sigma: NDArray[np.float64],
+    *,
+    workers: int = 1,  # noqa: ARG001 - the network uses torch's own threads
+) -> NDArray[np.floating]:
+    """Denoise a plane with DnCNN; see `naive.NaiveDenoiser`.
+
+    The network is blind: `sigma` only settles the scale, so that noise above 50/255 of
+    the plane's range does not leave what the network was trained for.
+    """
+    channels = plane.shape[2]
+    model = _open(channels)
+    if model.header.guide is not None:
+        guide = model.pipeline.guide
+        if guide is None:  # pragma: no cover - packaged models are tested
+            msg = f"{model.path} holds no guide network: reinstall napari-gradnet"
+            raise ModelError(msg)
+        model = Model(
+            Pipeline(guide), model.header, model.path, model.sha256, model.device,
+            model.dtype, model.lock,
+        )
+    low, high = float(plane.min()), float(plane.max())
+    scale = max(high - low, float(sigma.max()) * 255 / 50, np.finfo(np.float32).tiny)
+    image = ((plane.transpose(2, 0, 1) - low) / scale).astype(np.float32)
+    result = PlaneDenoiser(model).denoise(image)
+    denoised: NDArray[np.floating] = result.transpose(1, 2, 0) * scale + low
+    return denoised.astype(plane.dtype, copy=False)

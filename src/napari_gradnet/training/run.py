@@ -1,0 +1,129 @@
+"""Train from a configuration: the entry of the API and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from napari_gradnet.config.training import Experiment
+from napari_gradnet.errors import ConfigError
+from napari_gradnet.events import Event, OnEvent, drain
+from napari_gradnet.training.loop import Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from os import PathLike
+
+__all__ = ["iter_train", "load_experiment", "train"]
+
+
+def load_experiment(
+    config: str | PathLike[str] | Mapping[str, Any] | Experiment,
+    overrides: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Read and validate a training configuration.
+
+    Parameters
+    ----------
+    config : path, mapping or Experiment
+        A YAML file or what it would hold.
+    overrides : mapping, optional
+        Values by dotted path, for example ``{"training.num_epochs": 5}``.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or a value does not fit.
+    """
+    if isinstance(config, Experiment):
+        values: Any = config.model_dump(mode="json")
+    elif isinstance(config, str | Path):
+        values = _read_yaml(Path(config))
+    else:
+        values = dict(config)  # type: ignore[arg-type]
+    if not isinstance(values, dict):
+        msg = f"{config} holds no mapping: see 'gradnet train --help'"
+        raise ConfigError(msg)
+    for dotted, value in (overrides or {}).items():
+        _set(values, dotted.split("."), value)
+    return Experiment.parse(values)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror or error}"
+        raise ConfigError(msg) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path} is no YAML file: {error}"
+        raise ConfigError(msg) from error
+
+
+def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
+    here: Any = values
+    for key in path[:-1]:
+        here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
+    if isinstance(here, list):
+        here[int(path[-1])] = value
+    else:
+        here[path[-1]] = value
+
+
+def iter_train(
+    config: str | PathLike[str] | Mapping[str, Any] | Experiment,
+    folder: str | PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Generator[Event, None, Path]:
+    """Do the work of `train` as a generator of events.
+
+    Returns
+    -------
+    Path
+        The model file.
+    """
+    experiment = load_experiment(config, overrides)
+    target = Path("runs") / experiment.name if folder is None else Path(folder)
+    trainer = Trainer(experiment, target, resume=resume)
+    yield from trainer.run()
+    return trainer.folder.model
+
+
+def train(
+    config: str | PathLike[str] | Mapping[str, Any] | Experiment,
+    folder: str | PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    on_event: OnEvent | None = None,
+) -> Path:
+    """Train a network.
+
+    Parameters
+    ----------
+    config : path, mapping or Experiment
+        A YAML file or what it would hold.
+    folder : path, optional
+        Run folder; ``runs/NAME`` when not given.
+    resume : bool
+        Go on with the run that the folder holds.
+    on_event : callable, optional
+        Called with every event (`Started`, `StepDone`, `Validated`, `CheckpointSaved`).
+        An exception that it raises stops the training; a checkpoint is written first.
+
+    Returns
+    -------
+    Path
+        The model: one ``.safetensors`` file, ready for `denoise`.
+
+    Raises
+    ------
+    ConfigError
+        The configuration or the data do not fit.
+    TrainingError
+        The loss is not finite, or there is nothing to resume.
+    """
+    return drain(iter_train(config, folder, resume=resume), on_event)

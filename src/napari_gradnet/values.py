@@ -1,0 +1,125 @@
+"""Pixel values: which are accepted, how they are scaled and brought back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_gradnet.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+__all__ = [
+    "RANGE_PERCENTILES",
+    "cast_values",
+    "check_dtype",
+    "nonfinite_message",
+    "output_dtype",
+    "robust_range",
+]
+
+#: Percentiles that count as black and white of data without a fixed scale.
+RANGE_PERCENTILES = (0.1, 99.9)
+_ACCEPTED = "integers of 8 to 64 bits and float16, float32, float64"
+
+
+def check_dtype(dtype: DTypeLike) -> np.dtype[np.generic]:
+    """Refuse what are no intensities.
+
+    Raises
+    ------
+    InputError
+        For bool, complex, text and objects.
+    """
+    checked = np.dtype(dtype)
+    if checked.kind == "b":
+        msg = "a bool image is a mask, not intensities: convert it, e.g. to uint8"
+        raise InputError(msg)
+    if checked.kind not in "iuf" or checked.itemsize > 8:
+        msg = f"images of {checked} cannot be denoised: use {_ACCEPTED}"
+        raise InputError(msg)
+    return checked
+
+
+def output_dtype(dtype: str | DTypeLike, source: DTypeLike) -> np.dtype[np.generic]:
+    """Turn ``"same"`` or a dtype's name into a dtype.
+
+    Raises
+    ------
+    InputError
+        The name is unknown or no dtype of intensities.
+    """
+    if isinstance(dtype, str) and dtype == "same":
+        return np.dtype(source)
+    try:
+        return check_dtype(dtype)
+    except TypeError as error:
+        msg = f"dtype={dtype!r} is unknown: use 'same', 'float32' or {_ACCEPTED}"
+        raise InputError(msg) from error
+
+
+def cast_values(
+    image: NDArray[np.floating], dtype: np.dtype[np.generic]
+) -> NDArray[np.generic]:
+    """Convert to a dtype; integers are rounded and saturate at the ends of their range."""
+    if dtype.kind == "f":
+        return image.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    # float64 holds every 32-bit integer; float32 would round the ends outwards
+    wide = np.rint(image, dtype=np.float64)
+    result = np.clip(wide, limits.min, limits.max)
+    if dtype.itemsize == 8:  # the largest 64-bit integers are no float64
+        upper = np.nextafter(float(limits.max), 0)
+        result = np.clip(result, float(limits.min), upper)
+    return result.astype(dtype)
+
+
+def nonfinite_message(image: NDArray[np.generic], where: str = "") -> str:
+    """Say how many NaN and infinite values an image holds and where the first is.
+
+    Returns
+    -------
+    str
+        Empty when all values are finite.
+    """
+    if image.dtype.kind != "f":
+        return ""
+    finite = np.isfinite(image)
+    if finite.all():
+        return ""
+    bad = ~finite
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    return (
+        f"{int(bad.sum())} of {image.size} values{where} are NaN or infinite, the first at "
+        f"{first}: repair them, or keep them out of the way with nan='keep'"
+    )
+
+
+def robust_range(samples: Sequence[NDArray[np.generic]]) -> tuple[float, float]:
+    """Black and white of an image: two percentiles of all finite values together.
+
+    Parameters
+    ----------
+    samples : sequence of ndarray
+        Parts of one image.
+
+    Returns
+    -------
+    low, high : float
+        In the units of the image; ``high > low`` always.
+    """
+    values = np.concatenate([np.asarray(s).ravel() for s in samples])
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(values, RANGE_PERCENTILES))
+    if high <= low:  # nearly constant: a few bright pixels, or none
+        low, high = float(values.min()), float(values.max())
+    if high <= low:
+        high = low + 1.0
+    return low, high
