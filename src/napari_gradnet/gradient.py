@@ -19,7 +19,7 @@ from napari_gradnet.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["GradientKind", "SOBEL_H", "SOBEL_V", "sobel_gradient"]
+__all__ = ["SOBEL_H", "SOBEL_V", "GradientKind", "sobel_gradient"]
 
 GradientKind = Literal["magnitude", "horizontal", "vertical", "orientation"]
 
@@ -63,10 +63,11 @@ def sobel_gradient(
     Parameters
     ----------
     image : array_like, shape (..., Y, X)
-        Any real numbers.
+        Any real numbers; NaN stays within one pixel of where it was.
     kind : {"magnitude", "horizontal", "vertical", "orientation"}
-        ``G = sqrt(G_H**2 + G_V**2)``, ``G_H``, ``G_V``, or the direction of the steepest
-        rise ``atan2(G_V, G_H)`` in radians, -pi..pi, 0 to the right, pi/2 downwards.
+        ``G = sqrt(G_H**2 + G_V**2)``, ``G_H``, ``G_V``, or the direction of the
+        steepest rise ``atan2(G_V, G_H)`` in radians, -pi..pi, 0 to the right, pi/2
+        downwards.
     plane_axes : tuple of int
         The axes of rows and columns.
 
@@ -79,7 +80,8 @@ def sobel_gradient(
     Raises
     ------
     InputError
-        `kind` is unknown, or the image has fewer than two dimensions.
+        `kind` is unknown, the image has fewer than two dimensions or is not real, or
+        `plane_axes` are not two of its axes.
 
     References
     ----------
@@ -96,11 +98,14 @@ def sobel_gradient(
             f"a gradient needs rows and columns, this array has {array.ndim} dimensions"
         )
         raise InputError(msg)
-    dtype = (
-        np.result_type(array.dtype, np.float32) if array.dtype != bool else np.float32
-    )
-    array = array.astype(dtype, copy=False)
-    rows, columns = (a % array.ndim for a in plane_axes)
+    if array.dtype.kind not in "biuf":
+        msg = f"a gradient needs real numbers, this array has dtype {array.dtype}"
+        raise InputError(msg)
+    rows, columns = _plane_axes(plane_axes, array.ndim)
+    dtype = np.result_type(array.dtype, np.float32)
+    # where both gradients nearly vanish, rounding alone would turn the direction
+    exact = np.float64 if kind == "orientation" else dtype
+    array = array.astype(exact, copy=False)
     if kind == "horizontal":
         return _along(array, columns, rows)
     if kind == "vertical":
@@ -109,4 +114,13 @@ def sobel_gradient(
     vertical = _along(array, rows, columns)
     if kind == "magnitude":
         return np.hypot(horizontal, vertical)
-    return np.arctan2(vertical, horizontal)
+    return np.arctan2(vertical, horizontal).astype(dtype)
+
+
+def _plane_axes(plane_axes: tuple[int, int], ndim: int) -> tuple[int, int]:
+    rows, columns = plane_axes
+    inside = all(-ndim <= axis < ndim for axis in plane_axes)
+    if not inside or rows % ndim == columns % ndim:
+        msg = f"plane_axes={plane_axes} must be two different axes of {ndim} dimensions"
+        raise InputError(msg)
+    return rows % ndim, columns % ndim
