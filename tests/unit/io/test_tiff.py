@@ -411,6 +411,22 @@ def test_volume_in_one_page(tmp_path, rng, compression):
         np.testing.assert_array_equal(new.asarray(), 255 - data)
 
 
+def test_kind_that_only_its_maker_writes(tmp_path, rng):
+    """A slide scanner's file becomes a TIFF with axes, its words go along."""
+    data = rng.integers(0, 255, (32, 48, 3), dtype=np.uint8)
+    path, out = tmp_path / "in.svs", tmp_path / "out.tif"
+    words = "Aperio Image Library v10|AppMag = 20|MPP = 0.5"
+    options = {"tile": (16, 16), "photometric": "rgb"}
+    tifffile.imwrite(path, data, description=words, metadata=None, **options)
+    message, _ = copy(path, out, lambda plane: 255 - plane)
+    assert message == "private metadata of a TIFF of kind svs is not kept"
+    with tifffile.TiffFile(out) as new:
+        assert new.series[0].kind == "shaped"
+        assert new.series[0].axes == "YXS"
+        assert new.shaped_metadata[0]["description"] == words
+        np.testing.assert_array_equal(new.asarray(), 255 - data)
+
+
 def test_axes_given_by_the_caller(tmp_path, rng):
     data = rng.integers(0, 255, (12, 13, 3), dtype=np.uint8)
     path, out = tmp_path / "in.tif", tmp_path / "out.tif"
