@@ -311,7 +311,7 @@ def _make_sink(
         return TiffSink(temporary, plan_new(axes, dtype, record, icc, note))
     note = "" if same else "only pixels and colour profile are kept"
     if isinstance(source, TiffSource):
-        icc = source.keyframe.iccprofile
+        icc = source.keyframe.tags.valueof(34675)
     text = json.dumps(dict(record), default=str)
     axes = _picture_axes(source)
 

@@ -203,7 +203,7 @@ class _Planner:
             "photometric": int(page.photometric),
             "subfiletype": int(page.subfiletype),
             "compression": self._compression(),
-            "iccprofile": page.iccprofile,
+            "iccprofile": page.tags.valueof(34675),
         }
         if page.samplesperpixel > 1:
             options["planarconfig"] = int(page.planarconfig)
