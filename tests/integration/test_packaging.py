@@ -120,7 +120,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         for path in PACKAGE.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    code = {name for name in sources if name.endswith((".py", ".yaml", "/py.typed"))}
+    code = {
+        name for name in sources if name.endswith((".py", ".pyi", ".yaml", "/py.typed"))
+    }
     assert {"napari_gradnet/napari.yaml", "napari_gradnet/py.typed"} <= code <= names
     weights = {name for name in names if name.startswith("napari_gradnet/weights/")}
     assert {f"napari_gradnet/weights/{name}" for name in WEIGHTS} == {
