@@ -17,6 +17,7 @@ from napari_gradnet.naive.planes import denoise_plane
 from napari_gradnet.naive.registry import get_method
 from napari_gradnet.noise.estimate import estimate_noise
 from napari_gradnet.noise.stabilize import Stabilizer, needs_stabilization
+from napari_gradnet.values import cast_values, check_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -95,7 +96,8 @@ def naive_denoise(  # noqa: PLR0913 - the options of the public function
     Nothing is drawn at random: the same input gives the same bytes.
     """
     array = np.asarray(image)
-    _check_image(array)
+    check_dtype(array.dtype)
+    _check_finite(array)
     image_axes, message = resolve_axes(array.shape, axes)
     if message:
         logger.info(message)
@@ -108,7 +110,7 @@ def naive_denoise(  # noqa: PLR0913 - the options of the public function
     if workers is not None and workers < 1:
         msg = f"workers={workers} must be at least 1"
         raise InputError(msg)
-    get_method(method).load()  # fail before the estimation
+    get_method(method).load()  # an unknown method fails before the estimation
     plans = _plan(array, image_axes, sigma, sigma_factor, vst)
     out = np.empty(array.shape, array.dtype if dtype == "same" else np.float32)
     work = _iter_planes(
@@ -124,13 +126,7 @@ def _num_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _check_image(array: NDArray[np.generic]) -> None:
-    if array.dtype.kind not in "iuf":
-        msg = (
-            f"images of dtype {array.dtype} cannot be denoised: convert to integer or "
-            "floating-point intensities"
-        )
-        raise InputError(msg)
+def _check_finite(array: NDArray[np.generic]) -> None:
     if array.dtype.kind != "f":
         return
     bad = ~np.isfinite(array)
@@ -209,20 +205,14 @@ def _denoise_one(
     return plan.stabilizer.inverse(denoised)
 
 
-def _to_dtype(values: NDArray[np.generic], dtype: np.dtype) -> NDArray[np.generic]:
-    """Round and saturate to integers; saturate to floats."""
-    if values.dtype == dtype:
-        return values
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        wide = np.rint(values.astype(np.float64))
-        result = np.clip(wide, limits.min, limits.max).astype(dtype)
-        if limits.max > 2**53:
-            # the largest 64-bit integers are no float64: the cast would wrap around
-            result[wide >= limits.max] = limits.max
-        return result
-    limit = float(np.finfo(dtype).max)
-    return np.clip(values, -limit, limit).astype(dtype)
+def _to_dtype(
+    values: NDArray[np.floating], dtype: np.dtype[np.generic]
+) -> NDArray[np.generic]:
+    """Round and saturate to integers; saturate to narrower floats."""
+    if dtype.kind == "f" and dtype.itemsize < values.dtype.itemsize:
+        limit = float(np.finfo(str(dtype)).max)
+        values = np.clip(values, -limit, limit)
+    return cast_values(values, dtype)
 
 
 def _iter_planes(
