@@ -1,8 +1,8 @@
 """Axes strings: which dimension of an array is which.
 
 Letters follow the OME and ImageJ habit: ``T`` time, ``C`` channel, ``Z`` depth, ``Y``
-row, ``X`` column, ``S`` the RGB(A) samples of one pixel. Any other upper-case letter is a
-dimension over which planes are treated one by one. A *plane* is the ``YX`` or ``YXS``
+row, ``X`` column, ``S`` the RGB(A) samples of one pixel. Any other upper-case letter is
+a dimension over which planes are treated one by one. A *plane* is the ``YX`` or ``YXS``
 part that a 2-D denoiser sees at once.
 """
 
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.errors import AxesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["ImageAxes", "guess_axes", "resolve_axes"]
@@ -75,8 +74,8 @@ class ImageAxes:
             raise AxesError(msg)
         if "S" in axes and self.length("S") not in SAMPLE_COUNTS:
             msg = (
-                f"axis S of axes={axes!r} has {self.length('S')} samples (shape {shape}):"
-                " RGB has 3 and RGBA 4; call separate channels C"
+                f"axis S of axes={axes!r} has {self.length('S')} samples (shape "
+                f"{shape}): RGB has 3 and RGBA 4; call separate channels C"
             )
             raise AxesError(msg)
 
@@ -130,11 +129,11 @@ class ImageAxes:
         kept = [a for a in self.axes if a in "YXS"]
         return tuple(kept.index(a) for a in self.plane_axes)
 
-    def to_plane(self, part: NDArray[np.generic]) -> NDArray[np.generic]:
+    def to_plane(self, part: NDArray[Any]) -> NDArray[Any]:
         """Bring what an index of `iter_planes` selected into ``YX(S)`` order."""
         return part.transpose(self._order())
 
-    def from_plane(self, plane: NDArray[np.generic]) -> NDArray[np.generic]:
+    def from_plane(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Bring a ``YX(S)`` plane back into the array's own order."""
         order = self._order()
         return plane.transpose(tuple(order.index(i) for i in range(len(order))))
@@ -157,8 +156,8 @@ def guess_axes(shape: Sequence[int]) -> str:
     stack = _STACK_GUESS.get(ndim - 1 if rgb else ndim)
     if stack is None:
         msg = (
-            f"cannot guess the axes of an array with {ndim} dimensions (shape {shape}): "
-            "2 to 5 are understood; name them, for example axes='TZCYX'"
+            f"cannot guess the axes of an array with {ndim} dimensions (shape "
+            f"{shape}): 2 to 5 are understood; name them, for example axes='TZCYX'"
         )
         raise AxesError(msg)
     return stack + "S" if rgb else stack

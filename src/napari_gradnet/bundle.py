@@ -1,8 +1,8 @@
 """A model: one ``.safetensors`` file with weights and a JSON header.
 
-The header (metadata key ``gradnet``) says which network and guide the weights belong to,
-how images are scaled, which noise the model was trained for, how it was trained, what it
-measured and under which licence it may be used. Loading never unpickles.
+The header (metadata key ``gradnet``) says which network and guide the weights belong
+to, how images are scaled, which noise the model was trained for, how it was trained,
+what it measured and under which licence it may be used. Loading never unpickles.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def read_header(path: Path) -> ModelHeader:
     Raises
     ------
     ModelError
-        The file is missing, is no model of this package, is damaged, or was written by a
-        newer version.
+        The file is missing, is no model of this package, is damaged, or was written by
+        a newer version.
     """
     try:
         with path.open("rb") as stream:
@@ -128,8 +128,8 @@ def read_header(path: Path) -> ModelHeader:
     metadata = raw.get("__metadata__") if isinstance(raw, dict) else None
     if not isinstance(metadata, dict) or _KEY not in metadata:
         msg = (
-            f"{path} is a safetensors file without a {_KEY!r} header: it was not made by "
-            "this program"
+            f"{path} is a safetensors file without a {_KEY!r} header: it was not made "
+            "by this program"
         )
         raise ModelError(msg)
     return _parse_header(path, metadata[_KEY])
@@ -182,15 +182,15 @@ def load_model(path: Path) -> tuple[Pipeline, ModelHeader]:
     missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
         msg = (
-            f"{path} does not fit its own header: {len(missing)} weights are missing and "
-            f"{len(unknown)} unknown (such as {sorted(missing | unknown)[0]!r})"
+            f"{path} does not fit its own header: {len(missing)} weights are missing "
+            f"and {len(unknown)} unknown (such as {sorted(missing | unknown)[0]!r})"
         )
         raise ModelError(msg)
     for key, value in state.items():
         if value.shape != expected[key].shape:
             msg = (
-                f"{path}: weight {key!r} has shape {tuple(value.shape)}, its header asks "
-                f"for {tuple(expected[key].shape)}"
+                f"{path}: weight {key!r} has shape {tuple(value.shape)}, its header "
+                f"asks for {tuple(expected[key].shape)}"
             )
             raise ModelError(msg)
         if not torch.isfinite(value).all():
@@ -219,7 +219,9 @@ def save_model(
     path : Path
         Its folder is made where it is missing.
     pipeline : Pipeline
+        The networks.
     header : ModelHeader
+        What belongs to them.
     half : bool
         Store float16 instead of float32 weights.
     """

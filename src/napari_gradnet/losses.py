@@ -26,8 +26,8 @@ class Loss(nn.Module):
 
     References
     ----------
-    GradNet, eq. 4-6. The paper prints the noisy y as the target of eq. 4, a slip for the
-    clean x.
+    GradNet, eq. 4-6. The paper prints the noisy y as the target of eq. 4, a slip for
+    the clean x.
     """
 
     def __init__(self, config: LossConfig) -> None:
@@ -48,6 +48,7 @@ class Loss(nn.Module):
         Parameters
         ----------
         denoised, clean : Tensor, shape (N, C, H, W)
+            Intensities in [0, 1].
 
         Returns
         -------

@@ -23,8 +23,8 @@ class Tile:
     Parameters
     ----------
     read : (slice, slice)
-        Rows and columns of the plane that the network sees, halo included. At the border
-        of the plane the halo ends with the plane.
+        Rows and columns of the plane that the network sees, halo included. At the
+        border of the plane the halo ends with the plane.
     keep : (slice, slice)
         Rows and columns of the network's result without the halo.
     write : (slice, slice)

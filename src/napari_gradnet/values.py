@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ RANGE_PERCENTILES = (0.1, 99.9)
 _ACCEPTED = "integers of 8 to 64 bits and float16, float32, float64"
 
 
-def check_dtype(dtype: DTypeLike) -> np.dtype[np.generic]:
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Refuse what are no intensities.
 
     Raises
@@ -45,7 +45,7 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[np.generic]:
     return checked
 
 
-def output_dtype(dtype: str | DTypeLike, source: DTypeLike) -> np.dtype[np.generic]:
+def output_dtype(dtype: str | DTypeLike, source: DTypeLike) -> np.dtype[Any]:
     """Turn ``"same"`` or a dtype's name into a dtype.
 
     Raises
@@ -62,10 +62,8 @@ def output_dtype(dtype: str | DTypeLike, source: DTypeLike) -> np.dtype[np.gener
         raise InputError(msg) from error
 
 
-def cast_values(
-    image: NDArray[np.floating], dtype: np.dtype[np.generic]
-) -> NDArray[np.generic]:
-    """Convert to a dtype; integers are rounded and saturate at the ends of their range."""
+def cast_values(image: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Convert to a dtype; integers are rounded and saturate."""
     if dtype.kind == "f":
         return image.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
@@ -78,7 +76,7 @@ def cast_values(
     return result.astype(dtype)
 
 
-def nonfinite_message(image: NDArray[np.generic], where: str = "") -> str:
+def nonfinite_message(image: NDArray[Any], where: str = "") -> str:
     """Say how many NaN and infinite values an image holds and where the first is.
 
     Returns
@@ -94,12 +92,12 @@ def nonfinite_message(image: NDArray[np.generic], where: str = "") -> str:
     bad = ~finite
     first = tuple(int(i) for i in np.argwhere(bad)[0])
     return (
-        f"{int(bad.sum())} of {image.size} values{where} are NaN or infinite, the first at "
-        f"{first}: repair them, or keep them out of the way with nan='keep'"
+        f"{int(bad.sum())} of {image.size} values{where} are NaN or infinite, the "
+        f"first at {first}: repair them, or keep them out of the way with nan='keep'"
     )
 
 
-def robust_range(samples: Sequence[NDArray[np.generic]]) -> tuple[float, float]:
+def robust_range(samples: Sequence[NDArray[Any]]) -> tuple[float, float]:
     """Black and white of an image: two percentiles of all finite values together.
 
     Parameters

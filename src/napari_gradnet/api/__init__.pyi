@@ -4,13 +4,17 @@ from napari_gradnet.api._benchmark import (
     benchmark_precision,
 )
 from napari_gradnet.api._demo import demo
-from napari_gradnet.api._functions import describe_noise, gradient
 from napari_gradnet.api._files import denoise_file, gradient_file, naive_denoise_file
+from napari_gradnet.api._functions import describe_noise, gradient
 from napari_gradnet.axes import guess_axes
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.events import Event, Progress
 from napari_gradnet.inference.denoise import denoise, iter_denoise
-from napari_gradnet.inference.device import describe_device, list_devices, resolve_device
+from napari_gradnet.inference.device import (
+    describe_device,
+    list_devices,
+    resolve_device,
+)
 from napari_gradnet.inference.models import ModelInfo, list_models, open_model
 from napari_gradnet.io import open_image
 from napari_gradnet.metrics import psnr, ssim

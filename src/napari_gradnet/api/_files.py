@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_gradnet.events import OnEvent, drain
 from napari_gradnet.gradient import GradientKind, sobel_gradient
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_gradnet.axes import ImageAxes
@@ -46,8 +45,8 @@ def denoise_file(  # noqa: PLR0913 - one option a line, all but three by name
 ) -> str:
     """Denoise an image file, plane by plane, into a file of the same kind.
 
-    Axes, pixel size, units, channel names, colours and time steps are kept, and what was
-    done is recorded in the file. It appears under its name only when it is whole.
+    Axes, pixel size, units, channel names, colours and time steps are kept, and what
+    was done is recorded in the file. It appears under its name only when it is whole.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def denoise_file(  # noqa: PLR0913 - one option a line, all but three by name
     overwrite : bool
         Replace an existing output (never the input).
     on_event : callable, optional
-        Called with a `Progress` event after every tile; what it raises cancels the work.
+        Called with a `Progress` event after every tile; raising in it cancels.
 
     Returns
     -------
@@ -91,7 +90,7 @@ def naive_denoise_file(
     method: str = "bm3d",
     *,
     axes: str | None = None,
-    dtype: str = "same",
+    dtype: Literal["same", "float32"] = "same",
     overwrite: bool = False,
     on_event: OnEvent | None = None,
     **options: Any,
@@ -115,7 +114,7 @@ def naive_denoise_file(
         What could not be kept in the output; mostly empty.
     """
 
-    def function(plane: NDArray[np.generic], planes: ImageAxes) -> NDArray[np.generic]:
+    def function(plane: NDArray[Any], planes: ImageAxes) -> NDArray[Any]:
         return naive_denoise(
             plane, method, axes=planes.plane_axes, dtype=dtype, **options
         )
@@ -156,7 +155,7 @@ def gradient_file(
         What could not be kept in the output; mostly empty.
     """
 
-    def function(plane: NDArray[np.generic], _: ImageAxes) -> NDArray[np.generic]:
+    def function(plane: NDArray[Any], _: ImageAxes) -> NDArray[Any]:
         return sobel_gradient(plane, kind, plane_axes=(0, 1)).astype("float32")
 
     work = iter_map_file(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from napari_gradnet.cli._progress import ProgressBar
 from napari_gradnet.errors import GradNetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["AXES", "FILE_ARGUMENTS", "apply_options", "output_paths", "process_files"]
 
@@ -64,6 +63,7 @@ def output_paths(
     Parameters
     ----------
     inputs : tuple of Path
+        What was given.
     output : Path
         A file for one input, else a folder.
     suffix : str, optional
@@ -76,7 +76,9 @@ def output_paths(
     """
     if output.suffix.lower() in _IMAGE_SUFFIXES and not output.is_dir():
         if len(inputs) > 1:
-            msg = f"{len(inputs)} inputs cannot all be written to {output}: name a folder"
+            msg = (
+                f"{len(inputs)} inputs cannot all be written to {output}: name a folder"
+            )
             raise click.UsageError(msg)
         return [output]
     names = [p.with_suffix(suffix).name if suffix else p.name for p in inputs]

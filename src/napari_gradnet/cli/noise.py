@@ -35,7 +35,14 @@ def command(inputs: tuple[Path, ...], axes: str | None, *, as_json: bool) -> int
             failed = True
             click.echo(f"Error: {path}: {error}", err=True)
             continue
-        names = ("sigma", "channel_sigmas", "gain", "offset", "read_noise", "confidence")
+        names = (
+            "sigma",
+            "channel_sigmas",
+            "gain",
+            "offset",
+            "read_noise",
+            "confidence",
+        )
         values = {name: getattr(estimate, name) for name in names}
         if as_json:
             click.echo(json.dumps({"file": str(path), **values}))

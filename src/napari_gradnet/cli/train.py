@@ -29,9 +29,7 @@ def _parse_setting(
 
 
 @click.command("train")
-@click.argument(
-    "config", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -85,7 +83,8 @@ def _describe(event: Event, log_every: int) -> str:
         return (
             f"step {values.step}  epoch {values.epoch}  {values.progress:.1%}  loss "
             f"{values.loss:.5f}  lr {values.learning_rate:.2e}  "
-            f"{values.patches_per_second:.1f} patches/s  data {values.wait_fraction:.1%}"
+            f"{values.patches_per_second:.1f} patches/s  waiting "
+            f"{values.wait_fraction:.1%}"
         )
     if kind == "Validated":
         mark = "  best" if values.is_best else ""

@@ -11,14 +11,14 @@ __all__ = ["DataConfig", "SourceConfig", "ValidationConfig"]
 
 
 class SourceConfig(FrozenModel):
-    """One source of clean images that get synthetic noise, or of (noisy, clean) pairs."""
+    """Clean images that get synthetic noise, or (noisy, clean) pairs."""
 
     clean: tuple[str, ...] = Field(
         min_length=1, description="Folders, files or globs of clean images."
     )
     noisy: tuple[str, ...] = Field(
         (),
-        description="Their noisy partners, in the same order; none for synthetic noise.",
+        description="Their noisy partners in the same order, or none.",
     )
     noise: NoiseConfig | None = Field(
         None, description="Noise added to the clean images (without partners)."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def expand_paths(patterns: Iterable[str]) -> list[Path]:
     return list(found)
 
 
-def _to_channels(plane: NDArray[np.generic], channels: int) -> NDArray[np.generic]:
+def _to_channels(plane: NDArray[Any], channels: int) -> NDArray[Any]:
     """Bring a YX(S) plane to (C, Y, X) with the channels a network wants."""
     if plane.ndim == 3 and plane.shape[-1] == 4:
         plane = plane[..., :3]  # alpha is no intensity
@@ -70,7 +70,7 @@ def _to_channels(plane: NDArray[np.generic], channels: int) -> NDArray[np.generi
     raise ConfigError(msg)
 
 
-def read_image(path: Path, channels: int) -> list[NDArray[np.generic]]:
+def read_image(path: Path, channels: int) -> list[NDArray[Any]]:
     """Read every plane of a file as a (C, Y, X) array.
 
     Grey planes are repeated for a colour network; colour ones turned to luma for a grey
@@ -87,9 +87,9 @@ def read_image(path: Path, channels: int) -> list[NDArray[np.generic]]:
 
 def read_images(
     paths: Iterable[Path], channels: int
-) -> tuple[list[NDArray[np.generic]], list[tuple[Path, str]]]:
+) -> tuple[list[NDArray[Any]], list[tuple[Path, str]]]:
     """Read many files; those that fail are returned with the reason, not raised."""
-    images: list[NDArray[np.generic]] = []
+    images: list[NDArray[Any]] = []
     bad: list[tuple[Path, str]] = []
     for path in paths:
         try:

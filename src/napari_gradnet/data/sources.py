@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_gradnet.config.data import DataConfig, SourceConfig
@@ -129,9 +128,7 @@ def _patches(
 
 def _load(
     config: SourceConfig, channels: int, patch_size: int
-) -> tuple[
-    list[NDArray[np.generic]], list[NDArray[np.generic]], list[tuple[Path, str]]
-]:
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]], list[tuple[Path, str]]]:
     paths = expand_paths(config.clean)
     if not config.noisy:
         clean, bad = read_images(paths, channels)
@@ -140,8 +137,8 @@ def _load(
     partners = expand_paths(config.noisy)
     if len(partners) != len(paths):
         msg = (
-            f"{len(paths)} clean and {len(partners)} noisy files: each clean image needs "
-            "one noisy partner, in the same sorted order"
+            f"{len(paths)} clean and {len(partners)} noisy files: each clean image "
+            "needs one noisy partner, in the same sorted order"
         )
         raise ConfigError(msg)
     clean_kept, noisy_kept, bad = [], [], []
@@ -200,8 +197,8 @@ def load_data(config: DataConfig, channels: int, patch_size: int) -> TrainingDat
 
 
 def _centres(
-    clean: list[NDArray[np.generic]],
-    noisy: list[NDArray[np.generic]],
+    clean: list[NDArray[Any]],
+    noisy: list[NDArray[Any]],
     numbers: list[int],
     crop: int,
 ) -> list[tuple[Tensor, Tensor | None]]:

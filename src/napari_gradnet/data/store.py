@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class ImageStore:
         uint8, uint16 or floating point in [0, 1].
     """
 
-    def __init__(self, images: Sequence[NDArray[np.generic]]) -> None:
+    def __init__(self, images: Sequence[NDArray[Any]]) -> None:
         if not images:
             msg = "no image to train on: give at least one that can be read"
             raise ConfigError(msg)
@@ -113,6 +113,7 @@ class ImageStore:
         Parameters
         ----------
         index : PatchIndex
+            Where they lie.
         patch_size : int
             Pixels.
 
@@ -152,6 +153,6 @@ class ImageStore:
         return whole.to(torch.float32) / self.scale
 
 
-def _as_float(image: NDArray[np.generic]) -> NDArray[np.float32]:
+def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
     scale = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else 1
     return (image / scale).astype(np.float32)

@@ -1,10 +1,11 @@
 """Channel attention that does not depend on tiles.
 
-Channel attention weighs the channels by their mean over the whole image; a tile has other
-means, so tiles of a naively cut image differ from the whole and show seams. Here the means
-are gathered once for a plane, from all of it or, when it is large, from windows spread
-evenly over it, and then used in every tile. The windows follow from the plane's size
-alone: whatever the tiles, the result is the same.
+Channel attention weighs the channels
+by their mean over the whole image; a tile has other means, so tiles of a naively cut
+image differ from the whole and show seams. Here the means are gathered once for a
+plane, from all of it or, when it is large, from windows spread evenly over it, and then
+used in every tile. The windows follow from the plane's size alone: whatever the tiles,
+the result is the same.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.precision import Precision
     from napari_gradnet.inference.stack import NanPolicy, Vst
 
-    ReadPlane = Callable[[int], tuple[NDArray[np.generic], NDArray[np.generic] | None]]
+    ReadPlane = Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
 
 __all__ = ["denoise", "iter_denoise", "prepare_stack", "run_stack"]
 
@@ -52,11 +52,11 @@ class ArrayLike(Protocol):
 
 def _as_array(image: Any) -> ArrayLike:
     if hasattr(image, "shape") and hasattr(image, "dtype"):
-        return image  # type: ignore[no-any-return]
+        return image
     return np.asarray(image)
 
 
-def sample_planes(image: ArrayLike, axes: ImageAxes) -> list[NDArray[np.generic]]:
+def sample_planes(image: ArrayLike, axes: ImageAxes) -> list[NDArray[Any]]:
     """Planes that stand for the whole image, evenly spread, with their pixels thinned.
 
     All planes of an array in memory; at most 16 of another one.
@@ -69,7 +69,7 @@ def sample_planes(image: ArrayLike, axes: ImageAxes) -> list[NDArray[np.generic]
     return [axes.to_plane(np.asarray(image[i])) for i in indices]
 
 
-def thin(planes: Sequence[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+def thin(planes: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Take every n-th row and column, so that percentiles of a stack stay cheap."""
     total = sum(p.size for p in planes)
     step = max(1, int(np.sqrt(total / (SAMPLE_VALUES * NUM_SAMPLE_PLANES))))
@@ -78,8 +78,8 @@ def thin(planes: Sequence[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
 
 def prepare_stack(
     axes: ImageAxes,
-    dtype: np.dtype[np.generic],
-    samples: Sequence[NDArray[np.generic]],
+    dtype: np.dtype[Any],
+    samples: Sequence[NDArray[Any]],
     model: str | Path | Model,
     *,
     device: str = "auto",
@@ -108,7 +108,7 @@ def prepare_stack(
 def run_stack(
     stack: StackDenoiser,
     read: ReadPlane,
-    write: Callable[[int, NDArray[np.generic]], None],
+    write: Callable[[int, NDArray[Any]], None],
     message: str = "",
 ) -> Generator[Progress, None, None]:
     """Denoise all planes of an image, one after the other.
@@ -116,6 +116,7 @@ def run_stack(
     Parameters
     ----------
     stack : StackDenoiser
+        The model and the scaling.
     read : callable
         Plane number to the plane and its guide (or None), both in ``YX(S)`` order.
     write : callable
@@ -160,12 +161,12 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     vst: Vst = "auto",
     nan: NanPolicy = "raise",
     value_range: tuple[float, float] | None = None,
-    out: NDArray[np.generic] | None = None,
-) -> Generator[Event, None, NDArray[np.generic]]:
+    out: NDArray[Any] | None = None,
+) -> Generator[Event, None, NDArray[Any]]:
     """Do the work of `denoise` as a generator of `Progress` events, one a tile.
 
-    Closing the generator cancels the work within one tile. Planes that are finished stand
-    in `out` by then.
+    Closing the generator cancels the work within one tile. Planes that are finished
+    stand in `out` by then.
     """
     array = _as_array(image)
     checked, guessed = resolve_axes(array.shape, axes)
@@ -187,14 +188,14 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     result = _check_out(out, array, stack)
     indices = list(checked.iter_planes())
 
-    def read(number: int) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+    def read(number: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
         index = indices[number]
         plane = checked.to_plane(np.asarray(array[index]))
         if helper is None:
             return plane, None
         return plane, checked.to_plane(np.asarray(helper[index]))
 
-    def write(number: int, plane: NDArray[np.generic]) -> None:
+    def write(number: int, plane: NDArray[Any]) -> None:
         result[indices[number]] = checked.from_plane(plane)
 
     yield from run_stack(stack, read, write, message)
@@ -205,16 +206,16 @@ def _check_guide(guide: Any, array: ArrayLike) -> ArrayLike:
     helper = _as_array(guide)
     if tuple(helper.shape) != tuple(array.shape):
         msg = (
-            f"the guide has shape {tuple(helper.shape)}, the image {tuple(array.shape)}: "
-            "give one guide pixel for each image pixel"
+            f"the guide has shape {tuple(helper.shape)}, the image "
+            f"{tuple(array.shape)}: give one guide pixel for each image pixel"
         )
         raise InputError(msg)
     return helper
 
 
 def _check_out(
-    out: NDArray[np.generic] | None, array: ArrayLike, stack: StackDenoiser
-) -> NDArray[np.generic]:
+    out: NDArray[Any] | None, array: ArrayLike, stack: StackDenoiser
+) -> NDArray[Any]:
     shape = tuple(array.shape)
     if out is None:
         return np.empty(shape, stack.dtype)
@@ -241,9 +242,9 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
     vst: Vst = "auto",
     nan: NanPolicy = "raise",
     value_range: tuple[float, float] | None = None,
-    out: NDArray[np.generic] | None = None,
+    out: NDArray[Any] | None = None,
     on_event: OnEvent | None = None,
-) -> NDArray[np.generic]:
+) -> NDArray[Any]:
     """Denoise an image or a stack with a trained network.
 
     Parameters
@@ -252,16 +253,16 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
         numpy, dask or zarr; integers or floating point, any units. Planes are read one
         at a time.
     model : str or Path
-        ``"auto"`` (by colour or grey), a packaged model's name (`list_models`) or a model
-        file.
+        ``"auto"`` (by colour or grey), a packaged model's name (`list_models`) or a
+        model file.
     axes : str, optional
         One letter a dimension, for example ``"TZCYX"`` or ``"YXS"`` (S: the samples of
         RGB or RGBA). Guessed from the shape when not given, and said so.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        Of the convolutions. ``auto`` takes a 16-bit type where the hardware gains from it
-        and the model's header records a loss below 0.01 dB.
+        Of the convolutions. ``auto`` takes a 16-bit type where the hardware gains from
+        it and the model's header records a loss below 0.01 dB.
     tile : int, optional
         Largest side of a tile, pixels; from the free memory when not given. The result
         does not depend on it.
@@ -274,16 +275,16 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
         ``"same"`` rounds and saturates to the input's dtype; ``"float32"`` keeps all.
     vst : bool or "auto"
         Stabilise the variance of counts with the generalised Anscombe transform before
-        the network, and invert it exactly; ``auto`` where the noise depends on the signal.
-        Colour photos are left as they are by ``auto``.
+        the network, and invert it exactly; ``auto`` where the noise depends on the
+        signal. Colour photos are left as they are by ``auto``.
     nan : {"raise", "keep"}
         Refuse NaN and infinity, or fill them from the nearest pixel for the network and
         put them back.
     value_range : (float, float), optional
-        Black and white in the units of `image`. By default 0 and 255 for uint8, else the
-        percentiles 0.1 and 99.9 of the whole image. Nothing is clipped to it.
+        Black and white in the units of `image`. By default 0 and 255 for uint8, else
+        the percentiles 0.1 and 99.9 of the whole image. Nothing is clipped to it.
     out : ndarray, shape of `image`, optional
-        Takes the result plane by plane; finished planes stay there after a cancellation.
+        Takes the result plane by plane; what is finished survives a cancellation.
     on_event : callable, optional
         Called with a `Progress` event after every tile. An exception that it raises
         cancels the work.
@@ -296,7 +297,8 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
     Raises
     ------
     InputError
-        The image is empty, has fewer than 2 dimensions, holds NaN, or an option is wrong.
+        The image is empty, has fewer than 2 dimensions, holds NaN, or an option is
+        wrong.
     ModelError
         The model is unknown, damaged or does not fit the image's channels.
     DeviceError

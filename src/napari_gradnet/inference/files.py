@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_gradnet.inference.models import Model
@@ -96,10 +95,10 @@ def iter_denoise_file(
             source, output, dtype=stack.dtype, record=record, overwrite=overwrite
         )
 
-        def read(number: int) -> tuple[NDArray[np.generic], None]:
+        def read(number: int) -> tuple[NDArray[Any], None]:
             return source.read_plane(number), None
 
-        def write(_: int, plane: NDArray[np.generic]) -> None:
+        def write(_: int, plane: NDArray[Any]) -> None:
             out.write_plane(plane)
 
         message = "; ".join(m for m in (source.message, chosen) if m)

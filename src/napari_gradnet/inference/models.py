@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
     from napari_gradnet.networks.pipeline import Pipeline
 
-__all__ = ["Model", "ModelInfo", "choose_model", "find_model", "list_models", "open_model"]
+__all__ = [
+    "Model",
+    "ModelInfo",
+    "choose_model",
+    "find_model",
+    "list_models",
+    "open_model",
+]
 
 #: What ``auto`` takes, best first.
 AUTO_COLOR = ("gradnet-color", "gradnet-fast-color")

@@ -36,7 +36,7 @@ def denoise_with_dncnn(
     plane: NDArray[np.floating],
     sigma: NDArray[np.float64],
     *,
-    workers: int = 1,  # noqa: ARG001 - the network uses torch's own threads
+    workers: int = 1,
 ) -> NDArray[np.floating]:
     """Denoise a plane with DnCNN; see `naive.NaiveDenoiser`.
 
@@ -51,11 +51,16 @@ def denoise_with_dncnn(
             msg = f"{model.path} holds no guide network: reinstall napari-gradnet"
             raise ModelError(msg)
         model = Model(
-            Pipeline(guide), model.header, model.path, model.sha256, model.device,
-            model.dtype, model.lock,
+            Pipeline(guide),
+            model.header,
+            model.path,
+            model.sha256,
+            model.device,
+            model.dtype,
+            model.lock,
         )
-    low, high = float(plane.min()), float(plane.max())
-    scale = max(high - low, float(sigma.max()) * 255 / 50, np.finfo(np.float32).tiny)
+    low = float(plane.min())
+    scale = max(float(plane.max()) - low, float(sigma.max()) * 255 / 50, 1e-30)
     image = ((plane.transpose(2, 0, 1) - low) / scale).astype(np.float32)
     result = PlaneDenoiser(model).denoise(image)
     denoised: NDArray[np.floating] = result.transpose(1, 2, 0) * scale + low

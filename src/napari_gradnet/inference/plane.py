@@ -158,8 +158,8 @@ class PlaneDenoiser:
                 smaller = min(tile, max(size)) // 2 // self.alignment * self.alignment
                 if smaller < SMALLEST_TILE:
                     msg = (
-                        f"{self.model.device} is out of memory even with tiles of {tile} "
-                        "pixels: close other programs or use device='cpu'"
+                        f"{self.model.device} is out of memory even with tiles of "
+                        f"{tile} pixels: close other programs or use device='cpu'"
                     )
                     raise DeviceError(msg) from error
             if self.model.device.type == "cuda":

@@ -44,14 +44,17 @@ def prepare(pipeline: Pipeline, device: torch.device) -> Pipeline:
     ready = copy.deepcopy(pipeline).eval()
     ready.requires_grad_(requires_grad=False)
     fold_batch_norm(ready)
-    return ready.to(device=device, memory_format=torch.channels_last)
+    ready.to(device)
+    ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ready
 
 
 def bytes_per_pixel(pipeline: Pipeline, item_size: int = 4) -> int:
     """Estimate the memory that a forward pass needs for one pixel of its input.
 
     The widest convolution's input and output live together with the features that the
-    skips hold: about three times its channels (checked by `gradnet benchmark inference`).
+    skips hold: about three times its channels (checked by `gradnet benchmark
+    inference`).
     """
     grid = pipeline.alignment**2
     widest = max(

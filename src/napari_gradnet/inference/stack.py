@@ -65,7 +65,7 @@ class StackOptions:
         if self.nan not in get_args(NanPolicy):
             msg = f"nan={self.nan!r} is unknown: use 'raise' or 'keep'"
             raise InputError(msg)
-        if not (self.vst == "auto" or isinstance(self.vst, bool)):
+        if self.vst not in ("auto", True, False):
             msg = f"vst={self.vst!r} is unknown: use 'auto', True or False"
             raise InputError(msg)
         if self.tile is not None and self.tile < 1:
@@ -105,8 +105,8 @@ class StackDenoiser:
         self,
         model: Model,
         axes: ImageAxes,
-        dtype: np.dtype[np.generic],
-        samples: Sequence[NDArray[np.generic]],
+        dtype: np.dtype[Any],
+        samples: Sequence[NDArray[Any]],
         options: StackOptions,
     ) -> None:
         self.model = model
@@ -127,15 +127,15 @@ class StackDenoiser:
         channels = self.model.header.channels
         if channels not in (1, samples):
             msg = (
-                f"model {self.model.header.name!r} wants {channels} channels, this image "
-                f"(axes {self.axes.axes}) has {samples} sample a pixel: use a grey model, "
-                "or name the RGB dimension S"
+                f"model {self.model.header.name!r} wants {channels} channels, this "
+                f"image (axes {self.axes.axes}) has {samples} sample a pixel: use a "
+                "grey model, or name the RGB dimension S"
             )
             raise ModelError(msg)
         return samples
 
     def _stabilizer(
-        self, dtype: np.dtype[np.generic], samples: Sequence[NDArray[np.generic]]
+        self, dtype: np.dtype[Any], samples: Sequence[NDArray[Any]]
     ) -> Stabilizer | None:
         vst = self.options.vst
         photo = self.axes.is_rgb and vst == "auto"
@@ -154,7 +154,7 @@ class StackDenoiser:
         return None
 
     def _range(
-        self, dtype: np.dtype[np.generic], samples: Sequence[NDArray[np.generic]]
+        self, dtype: np.dtype[Any], samples: Sequence[NDArray[Any]]
     ) -> tuple[float, float]:
         given = self.options.value_range
         if self.stabilizer is None:
@@ -194,10 +194,10 @@ class StackDenoiser:
 
     def iter_plane(
         self,
-        plane: NDArray[np.generic],
-        guide: NDArray[np.generic] | None = None,
+        plane: NDArray[Any],
+        guide: NDArray[Any] | None = None,
         where: str = "",
-    ) -> Generator[None, None, NDArray[np.generic]]:
+    ) -> Generator[None, None, NDArray[Any]]:
         """Denoise a plane; yields after every tile.
 
         Parameters
@@ -236,7 +236,7 @@ class StackDenoiser:
             )
         return self._from_network(result, plane)
 
-    def _to_network(self, plane: NDArray[np.generic]) -> NDArray[np.float32]:
+    def _to_network(self, plane: NDArray[Any]) -> NDArray[np.float32]:
         """(Y, X[, S]) in image units to (C, Y, X) in [0, 1]."""
         image = (
             plane[..., : self.samples_used].transpose(2, 0, 1)
@@ -250,15 +250,14 @@ class StackDenoiser:
         return scaled.astype(np.float32)
 
     def _from_network(
-        self, result: NDArray[np.float32], plane: NDArray[np.generic]
-    ) -> NDArray[np.generic]:
-        image = result.astype(np.float64) * (self.high - self.low) + self.low
+        self, result: NDArray[np.float32], plane: NDArray[Any]
+    ) -> NDArray[Any]:
+        image: NDArray[Any] = (
+            result.astype(np.float64) * (self.high - self.low) + self.low
+        )
         if self.stabilizer is not None:
             image = self.stabilizer.inverse(image)
-        if plane.ndim == 2:
-            image = image[0]
-        else:
-            image = image.transpose(1, 2, 0)
+        image = image[0] if plane.ndim == 2 else image.transpose(1, 2, 0)
         out = np.empty(plane.shape, self.dtype)
         out[..., : image.shape[-1]] = cast_values(image, self.dtype)
         if plane.ndim == 3 and plane.shape[-1] > self.samples_used:
@@ -290,7 +289,7 @@ class StackDenoiser:
         raise ModelError(msg)
 
 
-def _fill(plane: NDArray[np.generic]) -> NDArray[np.generic]:
+def _fill(plane: NDArray[Any]) -> NDArray[Any]:
     """Replace NaN and infinite values by the nearest finite one."""
     from scipy.ndimage import distance_transform_edt
 
@@ -301,5 +300,5 @@ def _fill(plane: NDArray[np.generic]) -> NDArray[np.generic]:
         layers = [_fill(plane[..., s]) for s in range(plane.shape[-1])]
         return np.stack(layers, -1)
     nearest = distance_transform_edt(bad, return_distances=False, return_indices=True)
-    filled: NDArray[np.generic] = plane[tuple(nearest)]
+    filled: NDArray[Any] = plane[tuple(nearest)]
     return filled

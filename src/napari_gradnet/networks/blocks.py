@@ -14,11 +14,25 @@ if TYPE_CHECKING:
 __all__ = [
     "ChannelAttention",
     "Grid",
+    "ImageNetwork",
     "conv3x3",
     "convolution_radius",
     "global_average",
     "init_kaiming",
 ]
+
+
+class ImageNetwork(nn.Module):
+    """Base of the networks: image in, image out, of any size."""
+
+    @property
+    def receptive_radius(self) -> int:
+        """Pixels around an output pixel that it depends on, attention apart."""
+        raise NotImplementedError
+
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Draw fresh weights."""
+        raise NotImplementedError
 
 
 def conv3x3(in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv2d:

@@ -14,7 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_gradnet.config.network import DsDnResNetConfig
-from napari_gradnet.networks.blocks import convolution_radius, init_kaiming
+from napari_gradnet.networks.blocks import (
+    ImageNetwork,
+    convolution_radius,
+    init_kaiming,
+)
 
 if TYPE_CHECKING:
     from napari_gradnet.config.network import DnResNetConfig
@@ -62,7 +66,7 @@ class SeparableBlock(nn.Module):
         return features + inner
 
 
-class DnResNet(nn.Module):
+class DnResNet(ImageNetwork):
     """DN-ResNet with ``(depth - 3) / 2`` blocks, the last ones separable if so asked.
 
     Parameters

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from napari_gradnet.networks.blocks import (
     Grid,
+    ImageNetwork,
     conv3x3,
     convolution_radius,
     init_kaiming,
@@ -37,7 +38,7 @@ def middle_layers(width: int, count: int, *, batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class DnCNN(nn.Module):
+class DnCNN(ImageNetwork):
     """DnCNN: estimates the noise and takes it from the input.
 
     Parameters
@@ -83,7 +84,7 @@ class DnCNN(nn.Module):
         return noisy - noise
 
 
-class SKDnCNN(nn.Module):
+class SKDnCNN(ImageNetwork):
     """DnCNN whose last convolution also sees the first features.
 
     Parameters

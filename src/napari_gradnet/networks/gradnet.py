@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from napari_gradnet.networks.blocks import (
     Grid,
+    ImageNetwork,
     conv3x3,
     convolution_radius,
     init_kaiming,
@@ -73,7 +74,7 @@ class _SkipLayers(nn.Module):
         return torch.cat([features, self.layers(features)], 1)
 
 
-class GradNet(nn.Module):
+class GradNet(ImageNetwork):
     """GradNet over MSKResNet or SKDnCNN.
 
     Parameters

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from napari_gradnet.networks.blocks import (
     ChannelAttention,
     Grid,
+    ImageNetwork,
     conv3x3,
     convolution_radius,
     init_kaiming,
@@ -98,7 +99,7 @@ class ResidualModules(nn.Module):
         return features + self.blocks(features)
 
 
-class MSKResNet(nn.Module):
+class MSKResNet(ImageNetwork):
     """The backbone alone, without gradient: GradNet's baseline.
 
     Parameters

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from napari_gradnet.networks.blocks import Grid
 from napari_gradnet.networks.gradnet import GradNet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from napari_gradnet.networks.blocks import ImageNetwork
 
 __all__ = ["Pipeline"]
 
@@ -20,14 +21,16 @@ class Pipeline(nn.Module):
 
     Parameters
     ----------
-    network : nn.Module
+    network : ImageNetwork
         Any network of the registry.
-    guide : nn.Module, optional
+    guide : ImageNetwork, optional
         The naive denoiser's network. Without it a GradNet takes its guide from the
         caller.
     """
 
-    def __init__(self, network: nn.Module, guide: nn.Module | None = None) -> None:
+    def __init__(
+        self, network: ImageNetwork, guide: ImageNetwork | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.guide = guide
@@ -38,9 +41,14 @@ class Pipeline(nn.Module):
         return isinstance(self.network, GradNet)
 
     @property
+    def needs_guide(self) -> bool:
+        """Whether the caller must hand in a guide."""
+        return self.is_guided and self.guide is None
+
+    @property
     def receptive_radius(self) -> int:
         """Pixels around an output pixel that it depends on, attention apart."""
-        radius: int = self.network.receptive_radius
+        radius = self.network.receptive_radius
         if isinstance(self.network, GradNet):
             before = 0 if self.guide is None else self.guide.receptive_radius
             radius = max(radius, self.network.guide_radius + before)
@@ -49,15 +57,14 @@ class Pipeline(nn.Module):
     @property
     def alignment(self) -> int:
         """Tiles must start at multiples of this many pixels."""
-        factors = [m.factor for m in self.modules() if hasattr(m, "factor")]
+        factors = [m.factor for m in self.modules() if isinstance(m, Grid)]
         return max([1, *factors])
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Draw fresh weights for both networks."""
         parts = [self.network] if self.guide is None else [self.guide, self.network]
         for part in parts:
-            initialise: Callable[..., None] = part.initialise
-            initialise(generator)
+            part.initialise(generator)
 
     def denoise_naively(self, noisy: Tensor) -> Tensor:
         """What the guide network makes of the noisy images, shape (N, C, H, W)."""

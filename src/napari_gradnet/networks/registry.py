@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from napari_gradnet.networks.blocks import ImageNetwork
+
 __all__ = ["build", "build_network", "count_parameters", "list_networks"]
 
-_BUILDERS: dict[str, Callable[[Any], nn.Module]] = {
+_BUILDERS: dict[str, Callable[[Any], ImageNetwork]] = {
     "dncnn": DnCNN,
     "skdncnn": SKDnCNN,
     "mskresnet": MSKResNet,
@@ -27,12 +29,12 @@ _BUILDERS: dict[str, Callable[[Any], nn.Module]] = {
 }
 
 
-def build(config: NetworkConfig) -> nn.Module:
+def build(config: NetworkConfig) -> ImageNetwork:
     """Build the network that a validated configuration describes."""
     return _BUILDERS[config.name](config)
 
 
-def build_network(name: str, **options: object) -> nn.Module:
+def build_network(name: str, **options: object) -> ImageNetwork:
     """Build a network by name; the defaults are the papers'.
 
     Parameters
@@ -45,8 +47,8 @@ def build_network(name: str, **options: object) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        With freshly initialised weights, on the CPU. ``gradnet`` is called with the noisy
-        image and the guide; all others with the noisy image, shape (N, C, H, W).
+        With freshly initialised weights, on the CPU. ``gradnet`` is called with the
+        noisy image and the guide; all others with the noisy image, shape (N, C, H, W).
 
     Raises
     ------

@@ -21,8 +21,8 @@ class SobelGradient(nn.Module):
 
     Notes
     -----
-    Borders repeat the edge pixel, so that the border of a patch or an image is not taken
-    for an edge (the paper pads with zeros). The kernels are those of
+    Borders repeat the edge pixel, so that the border of a patch or an image is not
+    taken for an edge (the paper pads with zeros). The kernels are those of
     `napari_gradnet.gradient`.
     """
 
@@ -39,6 +39,7 @@ class SobelGradient(nn.Module):
         Parameters
         ----------
         image : Tensor, shape (N, C, H, W)
+            Any real numbers.
 
         Returns
         -------

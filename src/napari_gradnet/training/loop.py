@@ -1,4 +1,4 @@
-"""The training loop: a generator of events that can be paused, cancelled and resumed."""
+"""The training loop: events to watch; it can be paused, cancelled and resumed."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Trainer:
         self.header = _header(experiment)
         self.pipeline = _first_weights(experiment, self.header).to(self.device)
         if self.config.channels_last:
-            self.pipeline.to(memory_format=torch.channels_last)
+            self.pipeline.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.guided = Guided(self.pipeline, experiment)
         self.guided.loss.to(self.device)
         self.optimizer = build_optimizer(self.pipeline, self.config)
@@ -172,7 +172,8 @@ class Trainer:
         if not steps_per_epoch:
             msg = (
                 f"an epoch has {data.patches_per_epoch()} patches, less than one batch "
-                f"of {self.config.batch_size}: raise crops_per_image or lower batch_size"
+                f"of {self.config.batch_size}: raise crops_per_image, "
+                "or lower batch_size"
             )
             raise TrainingError(msg)
         self._resumed_at = time.monotonic()

@@ -37,8 +37,8 @@ class Schedule:
 
     References
     ----------
-    Plateau: GradNet, sec. 5.1: / 5 after 60 epochs, then / 5 whenever validation PSNR has
-    not improved for 20 epochs, stop below 1e-6.
+    Plateau: GradNet, sec. 5.1: / 5 after 60 epochs, then / 5 whenever validation PSNR
+    has not improved for 20 epochs, stop below 1e-6.
     """
 
     def __init__(self, config: TrainingConfig) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a run: resolved configuration, versions, metrics, checkpoints, model."""
+"""A run's folder: resolved configuration, versions, metrics, checkpoints, model."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_gradnet.losses import Loss
+from napari_gradnet.training.bm3d_guide import bm3d_batch
 
 if TYPE_CHECKING:
     from napari_gradnet.config.training import Experiment
@@ -53,8 +54,6 @@ class Guided:
             return clean
         if self.kind == "noisy":
             return noisy
-        from napari_gradnet.training.bm3d_guide import bm3d_batch
-
         return bm3d_batch(noisy)
 
     def __call__(self, noisy: Tensor, clean: Tensor) -> tuple[Tensor, Tensor | None]:

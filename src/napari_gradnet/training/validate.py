@@ -68,6 +68,7 @@ def validate(
     noises : sequence of NoiseConfig
         Added to images without a noisy partner.
     device : torch.device
+        Where the network lies.
     """
     sums: dict[int, list[Tensor]] = {}
     guided.pipeline.eval()

@@ -1,0 +1,142 @@
+"""The demonstration: an embedded photo, noise, and what the program makes of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_gradnet.gradient import sobel_gradient
+from napari_gradnet.inference.accuracy import noisy_image
+from napari_gradnet.inference.denoise import denoise
+from napari_gradnet.inference.device import describe_device
+from napari_gradnet.inference.models import choose_model, open_model
+from napari_gradnet.metrics import psnr
+from napari_gradnet.values import cast_values
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+__all__ = ["DemoResult", "demo"]
+
+_MARGIN, _TITLE = 8, 24
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What `demo` measured and wrote.
+
+    Parameters
+    ----------
+    model, device : str
+    sigma : float
+        Noise that was added, levels of 255.
+    psnr_noisy, psnr_denoised : float
+        dB, against the clean photo.
+    seconds : float
+        Of denoising, model loaded.
+    megapixels : float
+        Size of the photo.
+    picture : Path
+        PNG: noisy, denoised, what was removed, gradient.
+    """
+
+    model: str
+    device: str
+    sigma: float
+    psnr_noisy: float
+    psnr_denoised: float
+    seconds: float
+    megapixels: float
+    picture: Path
+
+
+def demo(
+    output: str | os.PathLike[str] = "gradnet-demo.png",
+    *,
+    model: str = "auto",
+    sigma: float = 25.0,
+    device: str = "auto",
+) -> DemoResult:
+    """Denoise an embedded photo with added noise and draw the result.
+
+    Parameters
+    ----------
+    output : path
+        PNG to write; an older one is replaced.
+    model : str
+        A colour model.
+    sigma : float
+        White Gaussian noise to add, levels of 255.
+    device : str
+        See `denoise`.
+
+    Returns
+    -------
+    DemoResult
+
+    Raises
+    ------
+    GradNetError
+        See `denoise`.
+    """
+    from skimage.data import chelsea
+
+    clean = (chelsea()[:300, :448] / 255).astype(np.float32)
+    noisy = noisy_image(clean, sigma, seed=0)
+    opened = open_model(
+        choose_model(rgb=True) if model == "auto" else model, device=device
+    )
+    began = time.perf_counter()
+    denoised = denoise(noisy, opened, axes="YXS", value_range=(0, 1))
+    seconds = time.perf_counter() - began
+    gradient = sobel_gradient(denoised, plane_axes=(0, 1)).max(-1)
+    path = Path(output)
+    _draw(
+        path,
+        {
+            f"noisy, {psnr(noisy, clean):.2f} dB": noisy,
+            f"{opened.header.name}, {psnr(denoised, clean):.2f} dB": denoised,
+            "removed noise": 0.5 + (noisy - denoised),
+            "gradient": np.repeat((gradient / gradient.max())[..., None], 3, -1),
+        },
+    )
+    return DemoResult(
+        opened.header.name,
+        describe_device(opened.device),
+        sigma,
+        psnr(noisy, clean),
+        psnr(denoised, clean),
+        seconds,
+        clean.shape[0] * clean.shape[1] / 1e6,
+        path,
+    )
+
+
+def _draw(path: Path, pictures: dict[str, NDArray[np.floating]]) -> None:
+    """Write pictures in [0, 1], side by side under their titles."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height, width = next(iter(pictures.values())).shape[:2]
+    step = width + _MARGIN
+    sheet = Image.new(
+        "RGB", (_MARGIN + step * len(pictures), height + _TITLE + _MARGIN), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(15)
+    for number, (title, picture) in enumerate(pictures.items()):
+        left = _MARGIN + step * number
+        levels = cast_values(picture * 255.0, np.dtype(np.uint8))
+        sheet.paste(Image.fromarray(levels), (left, _TITLE))
+        draw.text((left, 3), title, fill="black", font=font)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        sheet.save(temporary, format="PNG")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

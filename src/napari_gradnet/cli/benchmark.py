@@ -1,0 +1,142 @@
+"""``gradnet benchmark``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["command"]
+
+
+class _ManyValues(click.Command):
+    """Lets ``--sigma 15 25 50`` stand for three times ``--sigma``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        inside = False
+        for word in args:
+            if inside and _is_number(word):
+                if spread[-1] != "--sigma":
+                    spread.append("--sigma")
+            else:
+                inside = word == "--sigma"
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+_MODELS = click.option("--model", "models", multiple=True, help="All when not given.")
+_DEVICE = click.option("--device", default="auto", show_default=True)
+_PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+)
+_SIGMAS = click.option(
+    "--sigma",
+    "sigmas",
+    multiple=True,
+    type=float,
+    default=(15.0, 25.0, 50.0),
+    show_default=True,
+    help="Noise, levels of 255; several numbers may follow.",
+)
+_LIMIT = click.option("--limit", type=click.IntRange(1), help="Only so many images.")
+_GREY = click.option("--grey", is_flag=True, help="Turn the images to luma.")
+_FOLDER = click.argument(
+    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+
+
+@click.group("benchmark")
+def command() -> None:
+    """Measure accuracy and speed."""
+
+
+@command.command("inference")
+@_MODELS
+@_DEVICE
+@_PRECISION
+@click.option("--size", default=2048, show_default=True, help="Side, pixels.")
+@click.option("--repeats", default=3, show_default=True)
+def inference(models: tuple[str, ...], **options: Any) -> None:
+    """Measure megapixels per second, memory, and what tiling and scaling cost."""
+    from napari_gradnet import api
+
+    click.echo(
+        f"{'model':22s}{'precision':>10s}{'weights':>10s}{'MAC/px':>9s}{'MP/s':>8s}"
+        f"{'bare MP/s':>11s}{'ratio':>7s}{'peak MB':>9s}"
+    )
+    device = ""
+    for row in api.benchmark_inference(models, **options):
+        device = row.device
+        click.echo(
+            f"{row.model:22s}{row.precision:>10s}{row.parameters:10,d}"
+            f"{row.macs_per_pixel:9,.0f}{row.megapixels_per_second:8.3f}"
+            f"{row.bare_megapixels_per_second:11.3f}{row.ratio:7.2f}"
+            f"{row.peak_megabytes:9.0f}"
+        )
+    click.echo(f"device: {device}; image: {options['size']} x {options['size']} pixels")
+
+
+@command.command("accuracy", cls=_ManyValues)
+@_FOLDER
+@_SIGMAS
+@_MODELS
+@click.option(
+    "--naive",
+    multiple=True,
+    default=("bm3d",),
+    show_default=True,
+    help="'none' for none.",
+)
+@_GREY
+@click.option("--crop", type=click.IntRange(8), help="Centre crop (Kodak24: 500).")
+@_LIMIT
+@click.option("--seed", default=0, show_default=True, help="Of the noise.")
+@_DEVICE
+@_PRECISION
+@click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations.")
+def accuracy(
+    folder: Path, models: tuple[str, ...], naive: tuple[str, ...], **options: Any
+) -> None:
+    """Measure PSNR and SSIM on white Gaussian noise, unclipped and unquantised."""
+    from napari_gradnet import api
+
+    methods = () if naive == ("none",) else naive
+    rows = api.benchmark_accuracy(folder, models or None, methods, **options)
+    click.echo(f"{'method':22s}{'sigma':>6s}{'PSNR':>8s}{'SSIM':>8s}{'s/image':>9s}")
+    count = 0
+    for row in rows:
+        count = row.num_images
+        click.echo(
+            f"{row.method:22s}{row.sigma:6g}{row.psnr:8.2f}{row.ssim:8.4f}"
+            f"{row.seconds:9.3f}"
+        )
+    click.echo(f"{count} images of {folder.name}; SSIM window 7; means over images")
+
+
+@command.command("precision", cls=_ManyValues)
+@_FOLDER
+@click.argument("model")
+@click.argument("precision", type=click.Choice(["bfloat16", "float16"]))
+@_SIGMAS
+@_GREY
+@_LIMIT
+@_DEVICE
+def precision(folder: Path, model: str, precision: Any, **options: Any) -> None:
+    """Measure what a 16-bit arithmetic costs beside float32."""
+    from napari_gradnet import api
+
+    loss = api.benchmark_precision(folder, model, precision, **options)
+    click.echo(f"{model} in {precision}: {loss:.4f} dB lost at most")

@@ -1,0 +1,192 @@
+"""Measure models: speed and memory on this machine, accuracy on a folder of images."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from napari_gradnet.inference.denoise import denoise
+from napari_gradnet.inference.device import describe_device
+from napari_gradnet.inference.models import Model, list_models, open_model
+from napari_gradnet.inference.plane import PlaneDenoiser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from napari_gradnet.inference.precision import Precision
+
+__all__ = ["SpeedRow", "iter_speed", "macs_per_pixel"]
+
+#: Size on which multiply-accumulates are counted, pixels.
+_COUNT_SIZE = 64
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """Speed of one model.
+
+    Parameters
+    ----------
+    model : str
+    device, precision : str
+    parameters : int
+    macs_per_pixel : float
+        Multiply-accumulates of the whole pipeline for one pixel, guide included.
+    megapixels_per_second : float
+        Of `denoise` on the square image.
+    bare_megapixels_per_second : float
+        Of the network's forward pass alone over the same pixels.
+    ratio : float
+        `denoise` over bare.
+    peak_megabytes : float
+        Largest memory beyond what was used before, by `denoise`.
+    """
+
+    model: str
+    device: str
+    precision: str
+    parameters: int
+    macs_per_pixel: float
+    megapixels_per_second: float
+    bare_megapixels_per_second: float
+    ratio: float
+    peak_megabytes: float
+
+
+def macs_per_pixel(model: Model) -> float:
+    """Count multiply-accumulates of a forward pass for one pixel."""
+    channels = model.header.channels
+    image = torch.zeros(1, channels, _COUNT_SIZE, _COUNT_SIZE, device=model.device)
+    guide = image if model.pipeline.needs_guide else None
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        model.pipeline(image, guide)
+    flops: int = counter.get_total_flops()
+    return flops / 2 / _COUNT_SIZE**2
+
+
+class _PeakMemory:
+    """Watches the process's (or the GPU's) memory while it is entered."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.megabytes = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._process = psutil.Process()
+
+    def _watch(self) -> None:
+        before = peak = self._process.memory_info().rss
+        while not self._stop.wait(0.005):
+            peak = max(peak, self._process.memory_info().rss)
+        self.megabytes = (peak - before) / 1e6
+
+    def __enter__(self) -> Self:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self.device.type == "cuda":
+            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 1e6
+
+
+def count_weights(model: Model) -> int:
+    """Count the trained values that run, BatchNorm folded."""
+    return sum(p.numel() for p in model.pipeline.parameters())
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _bare_pass(model: Model, image: NDArray[np.float32]) -> Callable[[], object]:
+    """The network's forward pass over an image, with nothing around it."""
+    planes = PlaneDenoiser(model)
+    tensor = torch.from_numpy(image)[None]
+    helper = tensor if model.pipeline.needs_guide else None
+    return lambda: planes._run(tensor, helper)
+
+
+def iter_speed(
+    models: Sequence[str] = (),
+    *,
+    size: int = 2048,
+    device: str = "auto",
+    precision: Precision = "auto",
+    repeats: int = 3,
+) -> Iterator[SpeedRow]:
+    """Measure models one after the other.
+
+    Parameters
+    ----------
+    models : sequence of str
+        Names or files; all packaged ones when empty.
+    size : int
+        Side of the square image, pixels.
+    device, precision : str
+        See `denoise`.
+    repeats : int
+        Passes of each kind, in turn; the median counts.
+
+    Yields
+    ------
+    SpeedRow
+    """
+    for name in models or [m.name for m in list_models()]:
+        model = open_model(name, device=device, precision=precision)
+        yield _speed(model, size, repeats)
+
+
+def _speed(model: Model, size: int, repeats: int) -> SpeedRow:
+    channels = model.header.channels
+    rng = np.random.default_rng(0)
+    image = rng.random((channels, size, size), dtype=np.float32)
+    array = image.transpose(1, 2, 0) if channels == 3 else image[0]
+    axes = "YXS" if channels == 3 else "YX"
+
+    def whole() -> object:
+        return denoise(
+            array, model, axes=axes, vst=False, dtype="float32", value_range=(0, 1)
+        )
+
+    bare = _bare_pass(model, image)
+    with _PeakMemory(model.device) as memory:
+        whole()
+    bare()
+    # in turn, so that a drift of the machine's speed meets both
+    pairs = [(_seconds(whole), _seconds(bare)) for _ in range(repeats)]
+    ours, alone = (float(np.median(column)) for column in zip(*pairs, strict=True))
+    megapixels = size * size / 1e6
+    return SpeedRow(
+        model.header.name,
+        describe_device(model.device),
+        str(model.dtype).removeprefix("torch."),
+        count_weights(model),
+        macs_per_pixel(model),
+        megapixels / ours,
+        megapixels / alone,
+        alone / ours,
+        memory.megabytes,
+    )
