@@ -5,6 +5,99 @@ Importing it loads no torch; each function brings what it needs at its first use
 
 from __future__ import annotations
 
-import lazy_loader
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+if TYPE_CHECKING:
+    from napari_gradnet.api._benchmark import (
+        benchmark_accuracy,
+        benchmark_inference,
+        benchmark_precision,
+    )
+    from napari_gradnet.api._demo import demo
+    from napari_gradnet.api._files import (
+        denoise_file,
+        gradient_file,
+        naive_denoise_file,
+    )
+    from napari_gradnet.api._functions import describe_noise, gradient
+    from napari_gradnet.errors import GradNetError
+    from napari_gradnet.events import Event, Progress
+    from napari_gradnet.inference.denoise import denoise, iter_denoise
+    from napari_gradnet.inference.device import list_devices
+    from napari_gradnet.inference.models import ModelInfo, list_models, open_model
+    from napari_gradnet.inference.naive import list_naive_methods, naive_denoise
+    from napari_gradnet.io import open_image
+    from napari_gradnet.metrics import psnr, ssim
+    from napari_gradnet.networks.registry import build_network, list_networks
+    from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
+    from napari_gradnet.training.run import iter_train, train
+
+__all__ = [
+    "Event",
+    "GradNetError",
+    "ModelInfo",
+    "NoiseEstimate",
+    "Progress",
+    "benchmark_accuracy",
+    "benchmark_inference",
+    "benchmark_precision",
+    "build_network",
+    "demo",
+    "denoise",
+    "denoise_file",
+    "describe_noise",
+    "estimate_noise",
+    "gradient",
+    "gradient_file",
+    "iter_denoise",
+    "iter_train",
+    "list_devices",
+    "list_models",
+    "list_naive_methods",
+    "list_networks",
+    "naive_denoise",
+    "naive_denoise_file",
+    "open_image",
+    "open_model",
+    "psnr",
+    "ssim",
+    "train",
+]
+
+#: Module: what it holds; imported at the first use of a name.
+_MODULES: dict[str, tuple[str, ...]] = {
+    "api._benchmark": (
+        "benchmark_accuracy",
+        "benchmark_inference",
+        "benchmark_precision",
+    ),
+    "api._demo": ("demo",),
+    "api._files": ("denoise_file", "gradient_file", "naive_denoise_file"),
+    "api._functions": ("describe_noise", "gradient"),
+    "errors": ("GradNetError",),
+    "events": ("Event", "Progress"),
+    "inference.denoise": ("denoise", "iter_denoise"),
+    "inference.device": ("list_devices",),
+    "inference.models": ("ModelInfo", "list_models", "open_model"),
+    "inference.naive": ("list_naive_methods", "naive_denoise"),
+    "io": ("open_image",),
+    "metrics": ("psnr", "ssim"),
+    "networks.registry": ("build_network", "list_networks"),
+    "noise.estimate": ("NoiseEstimate", "estimate_noise"),
+    "training.run": ("iter_train", "train"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"napari_gradnet.{_HOME[name]}"), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -24,10 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     name: (f"napari_gradnet.cli.{name}:command", line)
     for name, line in {
         "denoise": "Denoise images with a trained network.",
-        "naive": "Denoise images with a classical method, such as BM3D.",
-        "gradient": "Write the Sobel gradient of images.",
-        "noise": "Estimate the noise of images.",
-        "models": "List the packaged models.",
+        "naive": "Denoise images with a classical method.",
+        "gradient": "Write the Sobel gradient of images, as float32 TIFF.",
+        "noise": "Estimate the noise of images, in each file's units.",
+        "models": "List the packaged models, or show all about one.",
         "demo": "Denoise an embedded noisy photo and draw the result.",
         "train": "Train a network as a YAML file says.",
         "benchmark": "Measure accuracy and speed.",

@@ -13,7 +13,7 @@ from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.models import Model, open_model
 from napari_gradnet.metrics import psnr, ssim
-from napari_gradnet.naive import naive_denoise
+from napari_gradnet.inference.naive import naive_denoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
