@@ -19,6 +19,7 @@ __all__ = [
     "convolution_radius",
     "global_average",
     "init_kaiming",
+    "quieten",
 ]
 
 
@@ -49,6 +50,17 @@ def init_kaiming(network: nn.Module, generator: torch.Generator | None = None) -
             )
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def quieten(layer: nn.Conv2d, factor: float = 0.1) -> None:
+    """Scale a layer's first weights down.
+
+    Without BatchNorm, residual branches must start small, or the sum of many of them
+    explodes and the first steps kill ReLUs for good (Zhang, Dauphin, Ma, "Fixup
+    Initialization", ICLR 2019).
+    """
+    layer.weight.mul_(factor)
 
 
 def convolution_radius(network: nn.Module) -> int:

@@ -19,6 +19,7 @@ from napari_gradnet.networks.blocks import (
     conv3x3,
     convolution_radius,
     init_kaiming,
+    quieten,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class DnCNN(ImageNetwork):
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Draw fresh weights (Kaiming normal)."""
         init_kaiming(self, generator)
+        if not self.config.batch_norm:
+            quieten(self.tail)
 
     @property
     def receptive_radius(self) -> int:

@@ -21,6 +21,7 @@ from napari_gradnet.networks.blocks import (
     conv3x3,
     convolution_radius,
     init_kaiming,
+    quieten,
 )
 from napari_gradnet.networks.dncnn import middle_layers
 from napari_gradnet.networks.mskresnet import ResidualModules
@@ -111,6 +112,8 @@ class GradNet(ImageNetwork):
         init_kaiming(self.head, generator)
         self.body.initialise(generator)
         init_kaiming(self.tail, generator)
+        if not self.config.batch_norm:
+            quieten(self.tail)
 
     @property
     def receptive_radius(self) -> int:

@@ -19,17 +19,13 @@ from napari_gradnet.networks.blocks import (
     conv3x3,
     convolution_radius,
     init_kaiming,
+    quieten,
 )
 
 if TYPE_CHECKING:
     from napari_gradnet.config.network import MSKResNetConfig
 
 __all__ = ["MSKResNet", "ResidualModules"]
-
-#: Without BatchNorm the residual branches start small, or the sum of many of them
-#: explodes (Zhang, Dauphin, Ma, "Fixup Initialization", ICLR 2019).
-RESIDUAL_INIT = 0.1
-
 
 class ResUnit(nn.Module):
     """Convolution, BatchNorm, ReLU, convolution, add the input, ReLU."""
@@ -91,8 +87,7 @@ class ResidualModules(nn.Module):
         init_kaiming(self, generator)
         for unit in self.modules():
             if self.small_branches and isinstance(unit, ResUnit):
-                with torch.no_grad():
-                    unit.conv2.weight.mul_(RESIDUAL_INIT)
+                quieten(unit.conv2)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features, shape (N, W, H, W)."""
@@ -122,6 +117,8 @@ class MSKResNet(ImageNetwork):
         init_kaiming(self.head, generator)
         self.body.initialise(generator)
         init_kaiming(self.tail, generator)
+        if not self.config.batch_norm:
+            quieten(self.tail)
 
     @property
     def receptive_radius(self) -> int:
