@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from napari_gradnet.config.base import FrozenModel
 from napari_gradnet.config.noise import GaussianNoise, NoiseConfig
@@ -14,14 +16,30 @@ class SourceConfig(FrozenModel):
     """Clean images that get synthetic noise, or (noisy, clean) pairs."""
 
     clean: tuple[str, ...] = Field(
-        min_length=1, description="Folders, files or globs of clean images."
+        (),
+        description="Folders, files or globs of clean images; 'array:NAME' for one "
+        "handed over from Python. All planes of a stack are used.",
     )
     noisy: tuple[str, ...] = Field(
         (),
         description="Their noisy partners in the same order, or none.",
     )
+    pairs: str | tuple[tuple[str, str], ...] = Field(
+        (),
+        description="Instead of both: a CSV file with the columns noisy and clean "
+        "(paths relative to it), or a list of [noisy, clean].",
+    )
     noise: NoiseConfig | None = Field(
         None, description="Noise added to the clean images (without partners)."
+    )
+    intensity: Literal["dtype", "percentile"] = Field(
+        "dtype",
+        description="What becomes 0 and 1: the ends of the integer type (floats as "
+        "they are), or each noisy image's 0.1 and 99.9 percentiles, as in use on data "
+        "without a fixed scale.",
+    )
+    check_alignment: bool = Field(
+        True, description="Warn of pairs that are shifted against each other."
     )
     crops_per_image: int = Field(4, ge=1, description="Patches of an image an epoch.")
     weight: float = Field(1.0, gt=0, description="Multiplies crops_per_image.")
@@ -32,6 +50,16 @@ class SourceConfig(FrozenModel):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _clean_or_pairs(self) -> SourceConfig:
+        if bool(self.pairs) == bool(self.clean):
+            msg = "give either clean (with noisy or noise) or pairs"
+            raise ValueError(msg)
+        if self.pairs and self.noisy:
+            msg = "pairs name both images: remove noisy"
+            raise ValueError(msg)
+        return self
 
 
 class ValidationConfig(FrozenModel):
@@ -47,6 +75,9 @@ class ValidationConfig(FrozenModel):
     noises: tuple[NoiseConfig, ...] = Field(
         (GaussianNoise(sigma=25.0),),
         description="Each is measured; PSNR is their mean.",
+    )
+    num_pictures: int = Field(
+        2, ge=0, description="Images written as pictures at each best validation."
     )
 
 

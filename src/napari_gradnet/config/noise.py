@@ -13,8 +13,12 @@ from pydantic import Field, model_validator
 from napari_gradnet.config.base import FrozenModel
 
 __all__ = [
+    "BpgNoise",
     "CameraNoise",
+    "ChainNoise",
     "GaussianNoise",
+    "Jpeg2000Noise",
+    "JpegNoise",
     "MixedNoise",
     "NoiseConfig",
     "NoiseRange",
@@ -28,6 +32,7 @@ NoiseRange = float | tuple[float, float]
 
 class _Noise(FrozenModel):
     _ranges: ClassVar[tuple[str, ...]] = ()
+    _largest: ClassVar[float] = float("inf")
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> _Noise:
@@ -36,6 +41,9 @@ class _Noise(FrozenModel):
             low, high = value if isinstance(value, tuple) else (value, value)
             if not 0 <= low <= high:
                 msg = f"{name}={value}: give the lowest value first, none negative"
+                raise ValueError(msg)
+            if high > self._largest:
+                msg = f"{name}={value}: the largest value here is {self._largest:g}"
                 raise ValueError(msg)
         return self
 
@@ -86,6 +94,43 @@ class CameraNoise(_Noise):
     )
 
 
+class JpegNoise(_Noise):
+    """What JPEG compression leaves: clipped, quantised to 8 bits, with block edges."""
+
+    _ranges = ("quality",)
+    _largest = 100
+    kind: Literal["jpeg"] = "jpeg"
+    quality: NoiseRange = Field((10.0, 60.0), description="JPEG quality, 1 to 100.")
+
+
+class Jpeg2000Noise(_Noise):
+    """What JPEG 2000 compression leaves."""
+
+    _ranges = ("psnr",)
+    kind: Literal["jpeg2000"] = "jpeg2000"
+    psnr: NoiseRange = Field(
+        (26.0, 38.0), description="Fidelity that the encoder is asked for, dB."
+    )
+
+
+class BpgNoise(_Noise):
+    """What BPG compression leaves; needs the programs bpgenc and bpgdec."""
+
+    _ranges = ("quantizer",)
+    _largest = 51
+    kind: Literal["bpg"] = "bpg"
+    quantizer: NoiseRange = Field(
+        (30.0, 44.0), description="HEVC quantiser, 0 (best) to 51."
+    )
+
+
+class ChainNoise(_Noise):
+    """The parts one after the other: a sensor's noise, then its JPEG compression."""
+
+    kind: Literal["chain"] = "chain"
+    parts: tuple[NoiseConfig, ...] = Field(min_length=1)
+
+
 class MixedNoise(_Noise):
     """Every patch gets one of the parts, drawn by weight."""
 
@@ -102,7 +147,16 @@ class MixedNoise(_Noise):
 
 
 NoiseConfig = Annotated[
-    GaussianNoise | PoissonNoise | PoissonGaussianNoise | CameraNoise | MixedNoise,
+    GaussianNoise
+    | PoissonNoise
+    | PoissonGaussianNoise
+    | CameraNoise
+    | JpegNoise
+    | Jpeg2000Noise
+    | BpgNoise
+    | ChainNoise
+    | MixedNoise,
     Field(discriminator="kind"),
 ]
+ChainNoise.model_rebuild()
 MixedNoise.model_rebuild()

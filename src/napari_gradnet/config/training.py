@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from napari_gradnet.config.base import FrozenModel
 from napari_gradnet.config.data import DataConfig
 from napari_gradnet.config.network import GradNetConfig, NetworkConfig
+from napari_gradnet.config.stages import StagesConfig
 
 __all__ = [
     "BM3DGuide",
@@ -27,10 +28,17 @@ class NetworkGuide(FrozenModel):
 
     kind: Literal["network"] = "network"
     network: NetworkConfig
-    training: Literal["joint", "frozen"] = Field(
+    training: Literal["joint", "first", "frozen"] = Field(
         "joint",
         description="Trained beside the main network (no gradient passes between the "
-        "two), or loaded from `model` and frozen.",
+        "two), trained before it and then frozen (the paper), or loaded from `model` "
+        "and frozen.",
+    )
+    num_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs of a guide trained first; as the main network when not "
+        "given.",
     )
     model: str | None = Field(None, description="A model file with first weights.")
 
@@ -43,9 +51,24 @@ class NetworkGuide(FrozenModel):
 
 
 class BM3DGuide(FrozenModel):
-    """BM3D with the true sigma in training, the estimated one in use."""
+    """BM3D, computed once a noise draw, on all processors, and kept on disk."""
 
     kind: Literal["bm3d"] = "bm3d"
+    sigma: float | None = Field(
+        None,
+        gt=0,
+        description="Noise that BM3D is told, levels of 255; estimated from each patch, "
+        "as in use, when not given.",
+    )
+    num_draws: int | None = Field(
+        None,
+        ge=1,
+        description="Crops and noise repeat after as many epochs, so that BM3D need not "
+        "be computed again; never when not given.",
+    )
+    cache: str | None = Field(
+        None, description="Folder for the results; in the run folder when not given."
+    )
 
 
 class CleanGuide(FrozenModel):
@@ -66,10 +89,27 @@ GuideConfig = Annotated[
 
 
 class LossConfig(FrozenModel):
-    """``pixel + gradient_weight * (|dG_H| + |dG_V|)``, all means (GradNet eq. 4-6)."""
+    """``pixel + gradient_weight * (|dG_H| + |dG_V|)``, all means (GradNet eq. 4-6).
 
-    pixel: Literal["l1", "l2", "charbonnier"] = "l1"
+    An edge map M of the clean image adds ``edge_weight * mean((M * error)^2)``
+    (DN-ResNet eq. 4).
+    """
+
+    pixel: Literal["l1", "l2", "charbonnier", "gradient-weighted-l1"] = Field(
+        "l1",
+        description="gradient-weighted-l1 is GradNet-IV: every pixel's error counts as "
+        "much as the clean image's gradient there.",
+    )
     gradient_weight: float = Field(0.1, ge=0, description="lambda of eq. 6.")
+    edge: Literal["none", "a", "b"] = Field(
+        "none",
+        description="Edge map: a, the clean image's Sobel magnitude; b, 1 where that is "
+        "at least edge_threshold, else 0.",
+    )
+    edge_weight: float | None = Field(
+        None, ge=0, description="w; 0.025 for a and 4 for b when not given."
+    )
+    edge_threshold: float = Field(150.0, ge=0, description="Levels of 255.")
     guide_weight: float = Field(
         1.0, gt=0, description="Weight of a jointly trained guide's own loss."
     )
@@ -85,7 +125,15 @@ class TrainingConfig(FrozenModel):
         description="Time budget; the cosine schedule ends with it. Runs with a time "
         "budget are not reproducible to the bit.",
     )
-    batch_size: int = Field(48, ge=1)
+    batch_size: int = Field(
+        48, ge=1, description="Patches a step, those of all processes together."
+    )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="Parts into which a batch is cut so that it fits the memory; their "
+        "gradients add up.",
+    )
     patch_size: int = Field(80, ge=8, description="Pixels.")
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
@@ -106,13 +154,38 @@ class TrainingConfig(FrozenModel):
     clip_gradient: float | None = Field(
         None, gt=0, description="Largest gradient norm."
     )
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Of the forward pass; float16 with a scaled loss."
+    )
     channels_last: bool = True
+    compile: bool = Field(False, description="torch.compile: slow start, then faster.")
+    freeze: tuple[str, ...] = Field(
+        (),
+        description="Layers that are not trained, by name or pattern, such as "
+        "network.head or network.body.modules_list.*; see the keys of the model file.",
+    )
+    nan_restarts: int = Field(
+        2,
+        ge=0,
+        description="Times that a loss which is not finite leads back to the last "
+        "checkpoint, the learning rate halved and the batch left out; then stop.",
+    )
+    tensorboard: bool = Field(False, description="Write TensorBoard events too.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
     num_threads: int | None = Field(None, ge=1, description="CPU threads.")
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
     checkpoint_minutes: float = Field(5.0, gt=0)
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _equal_parts(self) -> TrainingConfig:
+        if self.batch_size % self.accumulate:
+            msg = (
+                f"batch_size={self.batch_size} cannot be cut into accumulate="
+                f"{self.accumulate} equal parts: use a multiple"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class Experiment(FrozenModel):
@@ -129,6 +202,9 @@ class Experiment(FrozenModel):
     data: DataConfig
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
+    stages: StagesConfig | None = Field(
+        None, description="Grow the network stage by stage; in one go when not given."
+    )
 
     @model_validator(mode="after")
     def _guide_where_needed(self) -> Experiment:
@@ -138,5 +214,23 @@ class Experiment(FrozenModel):
             raise ValueError(msg)
         if not guided and self.guide is not None:
             msg = f"network {self.network.name} takes no guide: remove it"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _stages_fit_the_network(self) -> Experiment:
+        if self.stages is None:
+            return self
+        wanted = {"cascade": "dn-resnet", "evolution": "ds-dn-resnet"}[self.stages.kind]
+        if self.network.name != wanted:
+            msg = (
+                f"stages.kind={self.stages.kind} makes a {wanted}, not a "
+                f"{self.network.name}: change network.name or remove stages"
+            )
+            raise ValueError(msg)
+        cascade = getattr(self.stages, "cascade", self.stages)
+        depth = self.network.depth  # type: ignore[union-attr]
+        if cascade is not None and cascade.first_depth > depth:
+            msg = f"first_depth={cascade.first_depth} is above the depth {depth}"
             raise ValueError(msg)
         return self
