@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from napari_gradnet.config.base import FrozenModel
 from napari_gradnet.config.data import DataConfig
 from napari_gradnet.config.network import GradNetConfig, NetworkConfig
-from napari_gradnet.config.stages import StagesConfig
+from napari_gradnet.config.stages import CascadeConfig, StagesConfig
 
 __all__ = [
     "BM3DGuide",
@@ -57,14 +57,14 @@ class BM3DGuide(FrozenModel):
     sigma: float | None = Field(
         None,
         gt=0,
-        description="Noise that BM3D is told, levels of 255; estimated from each patch, "
-        "as in use, when not given.",
+        description="Noise that BM3D is told, levels of 255; estimated from each "
+        "patch, as in use, when not given.",
     )
     num_draws: int | None = Field(
         None,
         ge=1,
-        description="Crops and noise repeat after as many epochs, so that BM3D need not "
-        "be computed again; never when not given.",
+        description="Crops and noise repeat after as many epochs, so that BM3D need "
+        "not be computed again; never when not given.",
     )
     cache: str | None = Field(
         None, description="Folder for the results; in the run folder when not given."
@@ -103,8 +103,8 @@ class LossConfig(FrozenModel):
     gradient_weight: float = Field(0.1, ge=0, description="lambda of eq. 6.")
     edge: Literal["none", "a", "b"] = Field(
         "none",
-        description="Edge map: a, the clean image's Sobel magnitude; b, 1 where that is "
-        "at least edge_threshold, else 0.",
+        description="Edge map: a, the clean image's Sobel magnitude; b, 1 where that "
+        "is at least edge_threshold, else 0.",
     )
     edge_weight: float | None = Field(
         None, ge=0, description="w; 0.025 for a and 4 for b when not given."
@@ -228,7 +228,8 @@ class Experiment(FrozenModel):
                 f"{self.network.name}: change network.name or remove stages"
             )
             raise ValueError(msg)
-        cascade = getattr(self.stages, "cascade", self.stages)
+        stages = self.stages
+        cascade = stages if isinstance(stages, CascadeConfig) else stages.cascade
         depth = self.network.depth  # type: ignore[union-attr]
         if cascade is not None and cascade.first_depth > depth:
             msg = f"first_depth={cascade.first_depth} is above the depth {depth}"

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_gradnet.config.noise import (
+        BpgNoise,
         CameraNoise,
+        ChainNoise,
         GaussianNoise,
+        Jpeg2000Noise,
+        JpegNoise,
         MixedNoise,
         NoiseConfig,
         NoiseRange,
@@ -84,6 +88,31 @@ def _camera(clean: Tensor, config: CameraNoise, g: torch.Generator) -> Tensor:
     return (counts + read_noise * _normal(clean, g)) / electrons
 
 
+def _jpeg(clean: Tensor, config: JpegNoise, g: torch.Generator) -> Tensor:
+    return _compress(clean, config.kind, _draw(config.quality, clean, g))
+
+
+def _jpeg2000(clean: Tensor, config: Jpeg2000Noise, g: torch.Generator) -> Tensor:
+    return _compress(clean, config.kind, _draw(config.psnr, clean, g))
+
+
+def _bpg(clean: Tensor, config: BpgNoise, g: torch.Generator) -> Tensor:
+    return _compress(clean, config.kind, _draw(config.quantizer, clean, g))
+
+
+def _compress(clean: Tensor, kind: str, values: Tensor) -> Tensor:
+    from napari_gradnet.noise.compress import compress  # the codecs load slowly
+
+    return compress(clean, kind, values.flatten())
+
+
+def _chain(clean: Tensor, config: ChainNoise, g: torch.Generator) -> Tensor:
+    noisy = clean
+    for part in config.parts:
+        noisy = add_noise(noisy, part, g)
+    return noisy
+
+
 def _mixed(clean: Tensor, config: MixedNoise, g: torch.Generator) -> Tensor:
     weights = torch.tensor(
         config.weights or [1.0] * len(config.parts), device=clean.device
@@ -102,12 +131,18 @@ _MODELS: dict[str, Callable[[Tensor, Any, torch.Generator], Tensor]] = {
     "poisson": _poisson,
     "poisson-gaussian": _poisson_gaussian,
     "camera": _camera,
+    "jpeg": _jpeg,
+    "jpeg2000": _jpeg2000,
+    "bpg": _bpg,
+    "chain": _chain,
     "mixed": _mixed,
 }
 
 
 def add_noise(clean: Tensor, config: NoiseConfig, generator: torch.Generator) -> Tensor:
-    """Add noise to clean images; nothing is clipped or quantised.
+    """Add noise to clean images.
+
+    Nothing is clipped or quantised, except by compression (jpeg, jpeg2000, bpg).
 
     Parameters
     ----------
