@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,8 +58,7 @@ class Pipeline(nn.Module):
     @property
     def alignment(self) -> int:
         """Tiles must start at multiples of this many pixels."""
-        factors = [m.factor for m in self.modules() if isinstance(m, Grid)]
-        return max([1, *factors])
+        return math.lcm(*(m.factor for m in self.modules() if isinstance(m, Grid)))
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Draw fresh weights for both networks."""
