@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import glob
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gradnet.errors import ConfigError, GradNetError
+from napari_gradnet.errors import ConfigError
 from napari_gradnet.io import open_image
 
 if TYPE_CHECKING:
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IMAGE_SUFFIXES", "expand_paths", "read_image"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["IMAGE_SUFFIXES", "expand_paths", "read_image", "to_channels"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 #: Weights of red, green and blue in grey (ITU-R BT.601, as the field's grey test sets).
@@ -55,8 +52,14 @@ def expand_paths(patterns: Iterable[str]) -> list[Path]:
     return list(found)
 
 
-def _to_channels(plane: NDArray[Any], channels: int) -> NDArray[Any]:
-    """Bring a YX(S) plane to (C, Y, X) with the channels a network wants."""
+def to_channels(plane: NDArray[Any], channels: int) -> NDArray[Any]:
+    """Bring a YX(S) plane to (C, Y, X) with the channels a network wants.
+
+    Raises
+    ------
+    ConfigError
+        Samples of other meaning than grey, RGB or RGBA.
+    """
     if plane.ndim == 3 and plane.shape[-1] == 4:
         plane = plane[..., :3]  # alpha is no intensity
     if plane.ndim == 2:
@@ -82,19 +85,4 @@ def read_image(path: Path, channels: int) -> list[NDArray[Any]]:
         The file cannot be read.
     """
     with open_image(path) as source:
-        return [_to_channels(plane, channels) for plane in source.iter_planes()]
-
-
-def read_images(
-    paths: Iterable[Path], channels: int
-) -> tuple[list[NDArray[Any]], list[tuple[Path, str]]]:
-    """Read many files; those that fail are returned with the reason, not raised."""
-    images: list[NDArray[Any]] = []
-    bad: list[tuple[Path, str]] = []
-    for path in paths:
-        try:
-            images += read_image(path, channels)
-        except (GradNetError, OSError) as error:
-            logger.warning("skipped %s: %s", path, error)
-            bad.append((path, str(error)))
-    return images, bad
+        return [to_channels(plane, channels) for plane in source.iter_planes()]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from napari_gradnet.data.files import expand_paths, read_images
+from napari_gradnet.data.load import LoadedImages, load_images
 from napari_gradnet.data.store import ImageStore, PatchIndex
 from napari_gradnet.errors import ConfigError
 from napari_gradnet.noise.add import add_noise, noise_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from napari_gradnet.config.data import DataConfig, SourceConfig
 
@@ -34,11 +33,12 @@ class Batch:
 
 @dataclass
 class Source:
-    """One source in memory."""
+    """One source in memory; `names` says where each image comes from."""
 
     config: SourceConfig
     clean: ImageStore
     noisy: ImageStore | None
+    names: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -53,11 +53,27 @@ class TrainingData:
         some.
     skipped : list of (Path, str)
         Files left out and why.
+    warnings : list of str
+        What looks wrong, such as shifted pairs.
+    files : list of Path
+        Files that were read.
     """
 
     sources: list[Source]
     validation: list[tuple[Tensor, Tensor | None]]
     skipped: list[tuple[Path, str]]
+    warnings: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def to(self, device: torch.device) -> TrainingData:
+        """Make batches on a device; the images go there too where they fit."""
+        self.device = device
+        for source in self.sources:
+            source.clean.to(device)
+            if source.noisy is not None:
+                source.noisy.to(device)
+        return self
 
     def patches_per_epoch(self) -> int:
         """Patches that an epoch visits."""
@@ -71,7 +87,19 @@ class TrainingData:
         The last, incomplete batch is left out. What a batch holds depends on the seed,
         the epoch and its number alone, so that a resumed run sees the same.
         """
-        order = noise_generator(seed, epoch)
+        numbers = self._order(seed, epoch)
+        for batch in range(start, len(numbers) // batch_size):
+            chosen = numbers[batch * batch_size : (batch + 1) * batch_size]
+            yield self._make(chosen, patch_size, (seed, epoch, batch))
+
+    def origin(self, *, seed: int, epoch: int, batch: int, batch_size: int) -> str:
+        """Say which images a batch was cut from."""
+        chosen = self._order(seed, epoch)[batch * batch_size : (batch + 1) * batch_size]
+        names = Counter(self.sources[s].names[i] for s, i in chosen.tolist())
+        return ", ".join(names)
+
+    def _order(self, seed: int, epoch: int) -> Tensor:
+        """(source, image) of every patch of an epoch, shape (patches, 2)."""
         numbers = torch.cat(
             [
                 torch.stack([torch.full((k,), i), torch.arange(k) % len(s.clean)], 1)
@@ -79,19 +107,15 @@ class TrainingData:
                 for k in [len(s.clean) * _repeats(s)]
             ]
         )
-        numbers = numbers[torch.randperm(len(numbers), generator=order)]
-        for batch in range(start, len(numbers) // batch_size):
-            chosen = numbers[batch * batch_size : (batch + 1) * batch_size]
-            yield self._make(chosen, patch_size, (seed, epoch, batch))
+        order = noise_generator(seed, epoch)
+        return numbers[torch.randperm(len(numbers), generator=order)]
 
     def _make(
         self, chosen: Tensor, patch_size: int, counters: tuple[int, int, int]
     ) -> Batch:
         crops = noise_generator(*counters, 0)
-        first = self.sources[0].clean
-        shape = (len(chosen), first.channels, patch_size, patch_size)
-        device = first.flat.device
-        clean, noisy = (torch.empty(shape, device=device) for _ in range(2))
+        shape = (len(chosen), self.sources[0].clean.channels, patch_size, patch_size)
+        clean, noisy = (torch.empty(shape, device=self.device) for _ in range(2))
         for number, source in enumerate(self.sources):
             places = (chosen[:, 0] == number).nonzero()[:, 0]
             if not len(places):
@@ -103,109 +127,107 @@ class TrainingData:
                 flips=source.config.flips,
                 rotations=source.config.rotations,
             )
-            clean[places], noisy[places] = _patches(
+            clean[places], noisy[places] = self._patches(
                 source, index, patch_size, (*counters, number + 1)
             )
         return Batch(noisy, clean)
+
+    def _patches(
+        self,
+        source: Source,
+        index: PatchIndex,
+        patch_size: int,
+        counters: tuple[int, ...],
+    ) -> tuple[Tensor, Tensor]:
+        clean = source.clean.cut(index, patch_size).to(self.device)
+        if source.noisy is not None:
+            return clean, source.noisy.cut(index, patch_size).to(self.device)
+        if source.config.noise is None:  # pragma: no cover - load_data refuses it
+            return clean, clean
+        generator = noise_generator(*counters, device=self.device)
+        return clean, add_noise(clean, source.config.noise, generator)
 
 
 def _repeats(source: Source) -> int:
     return max(1, round(source.config.crops_per_image * source.config.weight))
 
 
-def _patches(
-    source: Source, index: PatchIndex, patch_size: int, counters: tuple[int, ...]
-) -> tuple[Tensor, Tensor]:
-    clean = source.clean.cut(index, patch_size)
-    if source.noisy is not None:
-        return clean, source.noisy.cut(index, patch_size)
-    if source.config.noise is None:
-        msg = "a source without noisy partners needs a noise model: give noise.kind"
-        raise ConfigError(msg)
-    generator = noise_generator(*counters, device=clean.device)
-    return clean, add_noise(clean, source.config.noise, generator)
-
-
-def _load(
-    config: SourceConfig, channels: int, patch_size: int
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]], list[tuple[Path, str]]]:
-    paths = expand_paths(config.clean)
-    if not config.noisy:
-        clean, bad = read_images(paths, channels)
-        kept = [i for i in clean if min(i.shape[1:]) >= patch_size]
-        return kept, [], bad
-    partners = expand_paths(config.noisy)
-    if len(partners) != len(paths):
-        msg = (
-            f"{len(paths)} clean and {len(partners)} noisy files: each clean image "
-            "needs one noisy partner, in the same sorted order"
-        )
-        raise ConfigError(msg)
-    clean_kept, noisy_kept, bad = [], [], []
-    for clean_path, noisy_path in zip(paths, partners, strict=True):
-        images, failed = read_images([clean_path, noisy_path], channels)
-        bad += failed
-        half = len(images) // 2
-        pair = (images[:half], images[half:])
-        if failed:
-            continue
-        if [i.shape for i in pair[0]] != [i.shape for i in pair[1]]:
-            bad.append((noisy_path, f"its shape differs from that of {clean_path}"))
-            continue
-        clean_kept += pair[0]
-        noisy_kept += pair[1]
-    return clean_kept, noisy_kept, bad
-
-
-def load_data(config: DataConfig, channels: int, patch_size: int) -> TrainingData:
+def load_data(
+    config: DataConfig,
+    channels: int,
+    patch_size: int,
+    arrays: Mapping[str, Any] | None = None,
+) -> TrainingData:
     """Read all images of a data description into memory.
+
+    Parameters
+    ----------
+    config : DataConfig
+        The description.
+    channels : int
+        Of the network: 1 or 3.
+    patch_size : int
+        Pixels; smaller images are left out.
+    arrays : mapping of str to ndarray or list of them, optional
+        What ``array:NAME`` in the description stands for.
 
     Raises
     ------
     ConfigError
-        A pattern names nothing, or no usable image is left in a source.
+        A pattern names nothing, a source has neither partners nor noise, or no usable
+        image is left in it.
     """
-    sources: list[Source] = []
-    validation: list[tuple[Tensor, Tensor | None]] = []
-    skipped: list[tuple[Path, str]] = []
-    crop = config.validation.crop
+    data = TrainingData([], [], [])
     for source in config.train:
-        clean, noisy, bad = _load(source, channels, patch_size)
-        skipped += bad
-        held = set[int]()
-        if not config.validation.sources and len(clean) > 1:
-            count = min(config.validation.num_held_out, len(clean) // 4)
-            held = {round((i + 0.5) * len(clean) / count - 0.5) for i in range(count)}
-        keep = [i for i in range(len(clean)) if i not in held]
-        if not keep:
-            names = ", ".join(source.clean)
-            msg = f"no usable image of at least {patch_size} pixels in {names}"
-            raise ConfigError(msg)
-        validation += _centres(clean, noisy, sorted(held), crop)
-        sources.append(
-            Source(
-                source,
-                ImageStore([clean[i] for i in keep]),
-                ImageStore([noisy[i] for i in keep]) if noisy else None,
+        if not source.noisy and not source.pairs and source.noise is None:
+            msg = (
+                f"the source {', '.join(source.clean)} has neither noisy partners nor "
+                "a noise model: give noise.kind"
             )
-        )
+            raise ConfigError(msg)
+        loaded = load_images(source, channels, patch_size, arrays)
+        _note(data, loaded)
+        held = set[int]()
+        if not config.validation.sources and len(loaded.clean) > 1:
+            held = _held_out(len(loaded.clean), config.validation.num_held_out)
+        keep = [i for i in range(len(loaded.clean)) if i not in held]
+        if not keep:
+            names = ", ".join(source.clean) or "the list of pairs"
+            reasons = "".join(f"\n  {p}: {why}" for p, why in loaded.skipped[:5])
+            msg = f"no usable image of at least {patch_size} pixels in {names}{reasons}"
+            raise ConfigError(msg)
+        data.validation += _centres(loaded, sorted(held), config.validation.crop)
+        noisy = ImageStore([loaded.noisy[i] for i in keep]) if loaded.noisy else None
+        names_kept = [loaded.names[i] for i in keep]
+        store = ImageStore([loaded.clean[i] for i in keep])
+        data.sources.append(Source(source, store, noisy, names_kept))
     for source in config.validation.sources:
-        clean, noisy, bad = _load(source, channels, 16)
-        skipped += bad
-        validation += _centres(clean, noisy, list(range(len(clean))), crop)
-    return TrainingData(sources, validation, skipped)
+        loaded = load_images(source, channels, 16, arrays)
+        _note(data, loaded)
+        numbers = list(range(len(loaded.clean)))
+        data.validation += _centres(loaded, numbers, config.validation.crop)
+    return data
+
+
+def _note(data: TrainingData, loaded: LoadedImages) -> None:
+    data.skipped += loaded.skipped
+    data.warnings += loaded.warnings
+    data.files += loaded.files
+
+
+def _held_out(total: int, wanted: int) -> set[int]:
+    """Numbers of held-out images, evenly spread, at most a quarter."""
+    count = min(wanted, total // 4)
+    return {round((i + 0.5) * total / count - 0.5) for i in range(count)}
 
 
 def _centres(
-    clean: list[NDArray[Any]],
-    noisy: list[NDArray[Any]],
-    numbers: list[int],
-    crop: int,
+    loaded: LoadedImages, numbers: list[int], crop: int
 ) -> list[tuple[Tensor, Tensor | None]]:
     return [
         (
-            ImageStore([clean[i]]).image(0, crop),
-            ImageStore([noisy[i]]).image(0, crop) if noisy else None,
+            ImageStore([loaded.clean[i]]).image(0, crop),
+            ImageStore([loaded.noisy[i]]).image(0, crop) if loaded.noisy else None,
         )
         for i in numbers
     ]

@@ -20,6 +20,8 @@ __all__ = ["ImageStore", "PatchIndex"]
 
 #: Full scale of integer images; float images are taken as they are, in [0, 1].
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+#: Of a GPU's free memory, what images may take; the rest is the network's.
+LARGEST_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,26 @@ class ImageStore:
             np.concatenate([np.ascontiguousarray(i).ravel() for i in images])
         )
         self.scale = FULL_SCALE.get(self.flat.dtype, 1.0)
+        # unsigned 16-bit tensors cannot be indexed on every device: keep the bits
+        self._unsigned = self.flat.dtype == torch.uint16
+        if self._unsigned:
+            self.flat = self.flat.view(torch.int16)
         heights, widths = zip(*self.sizes, strict=True)
         self.heights, self.widths = torch.tensor(heights), torch.tensor(widths)
         areas = self.heights * self.widths * self.channels
         self.offsets = torch.cumsum(areas, 0) - areas
+        # patches are drawn on the CPU, wherever the pixels lie
+        self._cpu_sizes = (self.heights, self.widths)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def to(self, device: torch.device) -> ImageStore:
-        """Move the pixels and tables to a device, in place."""
+        """Move the pixels and tables to a device, in place, where they fit there."""
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.flat.nbytes > free * LARGEST_SHARE:
+                return self
         for name in ("flat", "heights", "widths", "offsets"):
             setattr(self, name, getattr(self, name).to(device))
         return self
@@ -97,9 +109,9 @@ class ImageStore:
         """Draw one random patch in each of the given images."""
         n = len(images)
         where = torch.rand(2, n, generator=generator, dtype=torch.float64)
-        images = images.cpu()
-        top = where[0] * (self.heights.cpu()[images] - patch_size + 1)
-        left = where[1] * (self.widths.cpu()[images] - patch_size + 1)
+        heights, widths = self._cpu_sizes
+        top = where[0] * (heights[images] - patch_size + 1)
+        left = where[1] * (widths[images] - patch_size + 1)
         turn = torch.randint(0, 8, (n,), generator=generator)
         if not flips:
             turn = turn & 4 if rotations else turn & 0
@@ -139,7 +151,12 @@ class ImageStore:
         plane = self.offsets[image].view(n, 1, 1, 1)
         plane = plane + area * torch.arange(self.channels, device=device).view(-1, 1, 1)
         position = plane + (y * width + x).unsqueeze(1)
-        return self.flat[position].to(torch.float32).div_(self.scale)
+        return self._intensities(self.flat[position])
+
+    def _intensities(self, stored: Tensor) -> Tensor:
+        if self._unsigned:
+            stored = stored.to(torch.int32) & 0xFFFF
+        return stored.to(torch.float32) / self.scale
 
     def image(self, number: int, crop: int | None = None) -> Tensor:
         """One image or its centre, float32 in [0, 1], shape (C, H, W)."""
@@ -150,7 +167,7 @@ class ImageStore:
         if crop is not None:
             top, left = max(0, (height - crop) // 2), max(0, (width - crop) // 2)
             whole = whole[:, top : top + crop, left : left + crop]
-        return whole.to(torch.float32) / self.scale
+        return self._intensities(whole)
 
 
 def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
