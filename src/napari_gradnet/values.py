@@ -55,16 +55,21 @@ def output_dtype(dtype: str | DTypeLike, source: DTypeLike) -> np.dtype[Any]:
     """
     if isinstance(dtype, str) and dtype == "same":
         return np.dtype(source)
+    msg = f"dtype={dtype!r} is unknown: use 'same', 'float32' or {_ACCEPTED}"
+    if dtype is None:  # float64 to NumPy
+        raise InputError(msg)
     try:
         return check_dtype(dtype)
     except TypeError as error:
-        msg = f"dtype={dtype!r} is unknown: use 'same', 'float32' or {_ACCEPTED}"
         raise InputError(msg) from error
 
 
 def cast_values(image: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert to a dtype; integers are rounded and saturate."""
+    """Convert to a dtype; values beyond it saturate, integers are rounded."""
     if dtype.kind == "f":
+        if dtype.itemsize < image.dtype.itemsize:
+            largest = float(np.finfo(dtype).max)
+            image = np.clip(image, -largest, largest)
         return image.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
     # float64 holds every 32-bit integer; float32 would round the ends outwards
@@ -108,16 +113,21 @@ def robust_range(samples: Sequence[NDArray[Any]]) -> tuple[float, float]:
     Returns
     -------
     low, high : float
-        In the units of the image; ``high > low`` always.
+        In the units of the image; ``high > low`` always. A constant image lies between
+        0 and its value.
     """
     values = np.concatenate([np.asarray(s).ravel() for s in samples])
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(values, RANGE_PERCENTILES))
+    # values that are there: between two of them, narrow types overflow
+    ends = np.percentile(
+        values, RANGE_PERCENTILES, method="nearest", overwrite_input=True
+    )
+    low, high = (float(v) for v in ends)
     if high <= low:  # nearly constant: a few bright pixels, or none
         low, high = float(values.min()), float(values.max())
     if high <= low:
-        high = low + 1.0
-    return low, high
+        low, high = min(low, 0.0), max(low, 0.0)
+    return (low, high) if high > low else (0.0, 1.0)
