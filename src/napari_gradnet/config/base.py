@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -52,6 +53,11 @@ def explain(
             lines.append(f"{path} is not an option here{hint}")
         elif item["type"] == "missing":
             lines.append(f"{path} is missing: give a value")
+        elif item["type"] == "value_error":  # a rule of ours, which tells the value
+            reason = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{path}: {reason}" if path else reason)
+        elif not path:
+            lines.append(f"{item['msg']}, not {reprlib.repr(item['input'])}")
         else:
-            lines.append(f"{path}={item['input']!r}: {item['msg']}")
+            lines.append(f"{path}={reprlib.repr(item['input'])}: {item['msg']}")
     return f"invalid {what}: " + "; ".join(lines)

@@ -109,7 +109,7 @@ class DnResNetConfig(_ImageNetwork):
     @classmethod
     def _odd(cls, depth: int) -> int:
         if depth % 2 == 0:
-            msg = f"must be odd (3 + 2 a block): use {depth - 1} or {depth + 1}"
+            msg = f"{depth} must be odd (3 + 2 a block): use {depth - 1} or {depth + 1}"
             raise ValueError(msg)
         return depth
 

@@ -115,7 +115,7 @@ def test_unknown_option_lists_the_known_ones() -> None:
         ),
         ("dncnn", {"depth": 2}, r"depth=2: .*greater than or equal to 3"),
         ("dncnn", {"in_channels": 0}, r"in_channels=0: .*greater than or equal to 1"),
-        ("dn-resnet", {"depth": 6}, r"depth=6: .*must be odd .*: use 5 or 7"),
+        ("dn-resnet", {"depth": 6}, r"depth: 6 must be odd .*: use 5 or 7"),
         ("ds-dn-resnet", {"num_separable": -1}, r"num_separable=-1: .*greater than"),
         ("dncnn", {"depth": "deep"}, r"depth='deep': .*integer"),
     ],

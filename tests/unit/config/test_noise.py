@@ -1,0 +1,62 @@
+"""Noise as configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from napari_gradnet.config.noise import (
+    CameraNoise,
+    GaussianNoise,
+    MixedNoise,
+    NoiseConfig,
+    PoissonGaussianNoise,
+    PoissonNoise,
+)
+from napari_gradnet.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GaussianNoise(sigma=(0, 55)),
+        PoissonNoise(),
+        PoissonGaussianNoise(peak=4),
+        CameraNoise(),
+        MixedNoise(parts=(GaussianNoise(), PoissonNoise()), weights=(1, 2)),
+    ],
+)
+def test_kind_tells_the_model(config: NoiseConfig) -> None:
+    adapter: TypeAdapter[NoiseConfig] = TypeAdapter(NoiseConfig)
+    assert adapter.validate_python(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "message"),
+    [
+        (
+            GaussianNoise,
+            {"sigma": (50, 5)},
+            r"^invalid noise: sigma=\(50.0, 5.0\): give the lowest value first",
+        ),
+        (GaussianNoise, {"sigma": -1}, r"sigma=-1.0: .*none negative"),
+        (GaussianNoise, {"sigma": float("nan")}, r"sigma=nan"),
+        (GaussianNoise, {"sigma": "loud"}, r"sigma.*='loud'"),
+        (GaussianNoise, {"sigma": (1, 2, 3)}, r"sigma"),
+        (GaussianNoise, {"peak": 3}, r"peak is not an option here; known are .*sigma"),
+        (PoissonNoise, {"peak": (8, 1)}, r"peak=\(8.0, 1.0\): give the lowest"),
+        (CameraNoise, {"read_noise": (-1, 1)}, r"read_noise=\(-1.0, 1.0\)"),
+        (MixedNoise, {"parts": []}, r"parts=\[\]: .*at least 1 item"),
+        (
+            MixedNoise,
+            {"parts": [{"kind": "gaussian"}], "weights": [1, 2]},
+            r"2 weights for 1 parts",
+        ),
+        (MixedNoise, {"parts": [{"kind": "salt"}]}, r"parts.0=.*'salt'.*'gaussian'"),
+    ],
+)
+def test_ranges(model: Any, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        model.parse(values, "noise")
