@@ -31,6 +31,9 @@ _FROM_OPPONENT = np.linalg.inv(_TO_OPPONENT)
 #: Rows denoised at once, and rows of context on either side (a multiple of BM3D's step,
 #: so that bands keep the block grid of the whole plane).
 _BAND, _CONTEXT = 255, 48
+#: Channels that vary by less, as a share of the image's range, count as constant: in a
+#: plane (where it can only be rounding), and in a band (where single precision is near).
+_FLAT, _FLAT_BAND = 1e-6, 1e-4
 
 
 def denoise_bm3d(
@@ -75,13 +78,14 @@ def denoise_bm3d(
         sigmas = np.sqrt(sigma**2 @ (_TO_OPPONENT**2).T)
     low = channels.min(axis=(0, 1))
     span = np.ptp(channels, axis=(0, 1))
-    varied = span > 1e-6 * span.max()  # less is rounding of a constant channel
+    varied = span > _FLAT * span.max()
     if not varied.any():
         return plane.copy()
     # block distances have thresholds for images between 0 and 1
     scale = span[varied][0]
     scaled = (channels[..., varied] - low[varied]) / scale
-    scaled_sigmas = sigmas[varied] / scale
+    # noise cannot exceed the range, and little is left of an image filtered so strongly
+    scaled_sigmas = np.minimum(sigmas[varied] / scale, 1.0)
     starts = range(0, max(plane.shape[0] - _BAND // 2, 1), _BAND)
     out = channels.copy()
 
@@ -119,11 +123,12 @@ def _bm3d_channels(
     """BM3D of a part, shape (Y, X, C): block matching on the first channel."""
     profile = bm3d.BM3DProfile()
     profile.num_threads = 1  # more give another result each time
-    if part.shape[-1] == 1 or np.ptp(part[..., 0]) == 0:
+    flat = np.ptp(part, axis=(0, 1)) < _FLAT_BAND
+    if part.shape[-1] == 1 or flat[0]:
         # a flat first channel has no blocks to share: the package returns it alone
         single = [
             part[..., c]
-            if np.ptp(part[..., c]) == 0
+            if flat[c]
             else bm3d.bm3d(part[..., c], float(sigmas[c]), profile)
             for c in range(part.shape[-1])
         ]

@@ -1,7 +1,7 @@
 """Classical denoisers of scikit-image and SciPy, with parameters derived from sigma.
 
-All of them first divide each channel by its noise, so that noise has a standard
-deviation of 1 and one set of parameters serves every unit and strength. Those that look
+Images are divided by their noise, so that it has a standard deviation of 1 and one set
+of parameters serves every unit and strength. Those that look
 for a size (median, gaussian) minimise Stein's unbiased estimate of the squared error,
 which needs no clean image.
 
@@ -97,23 +97,24 @@ def denoise_wavelet(plane: Plane, sigma: Sigma, *, workers: int = 1) -> Plane:
     """
     from skimage.restoration import denoise_wavelet as shrink
 
-    def run(unit: Plane) -> Plane:
-        opponent = _to_opponent(unit)
-        total = np.zeros_like(opponent)
-        shifts = [(y, x) for y in range(4) for x in range(4)]
-        # symmetric rows and columns around, so that a shift wraps none of the far edge
-        padded = np.pad(opponent, ((4, 4), (4, 4), (0, 0)), mode="symmetric")
-        height, width = opponent.shape[:2]
-        for y, x in shifts:
-            part = padded[y : y + height + 4, x : x + width + 4]
-            for c in range(opponent.shape[-1]):
-                shrunk = shrink(
-                    part[..., c], sigma=1.0, wavelet="db2", rescale_sigma=False
-                )
-                total[..., c] += shrunk[4 - y :, 4 - x :][:height, :width]
-        return _from_opponent(total / len(shifts))
-
-    return _in_noise_units(plane, sigma, run)
+    opponent = _to_opponent(plane)
+    sigmas = sigma if len(sigma) == 1 else np.sqrt(_OPPONENT**2 @ sigma**2)
+    # symmetric rows and columns around, so that a shift wraps none of the far edge
+    padded = np.pad(opponent, ((4, 4), (4, 4), (0, 0)), mode="symmetric")
+    height, width = opponent.shape[:2]
+    total = np.zeros_like(opponent)
+    for y, x in np.ndindex(4, 4):
+        part = padded[y : y + height + 4, x : x + width + 4]
+        for c, noise in enumerate(sigmas):
+            shrunk = shrink(
+                # of numbers far from 1 the threshold of scikit-image loses precision
+                part[..., c] / noise,
+                sigma=1.0,
+                wavelet="db2",
+                rescale_sigma=False,
+            )
+            total[..., c] += shrunk[4 - y :, 4 - x :][:height, :width] * noise
+    return _from_opponent(total / 16)
 
 
 def denoise_tv(plane: Plane, sigma: Sigma, *, workers: int = 1) -> Plane:

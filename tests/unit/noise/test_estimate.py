@@ -1,0 +1,147 @@
+"""Noise estimates against noise of known parameters, on packaged photos."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import data
+
+from napari_gradnet.errors import InputError
+from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
+from napari_gradnet.noise.stabilize import needs_stabilization
+
+PHOTOS = ("astronaut", "coffee", "chelsea", "camera", "moon", "rocket")
+
+
+def _photo(name):
+    image = getattr(data, name)() / 255.0
+    return image, (-1 if image.ndim == 3 else None)
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("sigma", [5, 10, 25, 50])
+def test_sigma_within_five_percent(rng, name, sigma):
+    image, channel_axis = _photo(name)
+    noisy = image + rng.normal(0, sigma / 255, image.shape)
+    estimate = estimate_noise(noisy, channel_axis=channel_axis)
+    assert estimate.sigma == pytest.approx(sigma / 255, rel=0.05)
+    assert not needs_stabilization(estimate)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea", "camera"])
+@pytest.mark.parametrize(
+    ("peak", "gain", "read_noise"), [(30, 4, 3), (100, 2.2, 5), (300, 1, 2)]
+)
+def test_gain_within_ten_percent(rng, name, peak, gain, read_noise):
+    image, channel_axis = _photo(name)
+    counts = gain * rng.poisson(image * peak) + rng.normal(0, read_noise, image.shape)
+    raw = np.clip(np.rint(counts + 100), 0, 65535).astype(np.uint16)
+    estimate = estimate_noise(raw, channel_axis=channel_axis)
+    assert estimate.gain == pytest.approx(gain, rel=0.1)
+    assert needs_stabilization(estimate)
+    # the law itself, in the middle of the range
+    mean = 100 + gain * peak / 2
+    expected = gain * (mean - 100) + read_noise**2
+    assert float(estimate.variance(mean)) == pytest.approx(expected, rel=0.12)
+
+
+def test_gain_of_a_bright_picture(rng):
+    # at 1000 electrons the noise of most photos themselves is no longer small
+    image = data.coffee() / 255
+    raw = rng.poisson(image * 1000) + rng.normal(100, 4, image.shape)
+    estimate = estimate_noise(np.rint(raw).astype(np.uint16), channel_axis=-1)
+    assert estimate.gain == pytest.approx(1, rel=0.1)
+
+
+def test_offset_and_read_noise_where_the_background_is_dark(rng):
+    clean = np.zeros((400, 400))
+    clean[:, 150:] = np.linspace(0, 200, 250)
+    raw = 2 * rng.poisson(clean) + rng.normal(0, 6, clean.shape) + 100
+    estimate = estimate_noise(np.rint(raw).astype(np.uint16))
+    assert estimate.gain == pytest.approx(2, rel=0.05)
+    assert estimate.offset == pytest.approx(100, abs=4)
+    assert estimate.read_noise == pytest.approx(6, rel=0.2)
+    assert estimate.sigma == pytest.approx(np.sqrt(4 * clean.mean() + 36), rel=0.1)
+    means, variances = np.transpose(estimate.levels)
+    law = estimate.variance(means)
+    assert np.median(np.abs(variances / law - 1)) < 0.1
+
+
+def test_channels_have_their_own_sigma(rng):
+    sigmas = np.array([0.02, 0.05, 0.1])
+    noisy = data.astronaut() / 255 + rng.normal(0, sigmas, (512, 512, 3))
+    estimate = estimate_noise(noisy, channel_axis=-1)
+    np.testing.assert_allclose(estimate.channel_sigmas, sigmas, rtol=0.08)
+    assert estimate.sigma == pytest.approx(
+        np.sqrt(np.mean(np.square(estimate.channel_sigmas)))
+    )
+    moved = estimate_noise(np.moveaxis(noisy, -1, 0), channel_axis=0)
+    assert moved == estimate
+
+
+def test_scales_with_the_units(rng):
+    noisy = data.camera()[:200, :200] + rng.normal(0, 12, (200, 200))
+    one, other = estimate_noise(noisy), estimate_noise(noisy * 1000 - 5000)
+    assert other.sigma == pytest.approx(1000 * one.sigma, rel=1e-6)
+
+
+def test_saturated_pixels_do_not_count(rng):
+    # a third of the picture is clipped to white: there the noise is gone
+    clean = np.tile(np.linspace(20, 300, 300), (300, 1))
+    noisy = np.clip(np.rint(clean + rng.normal(0, 10, clean.shape)), 0, 255)
+    estimate = estimate_noise(noisy.astype(np.uint8))
+    assert estimate.sigma == pytest.approx(10, rel=0.03)
+    assert all(variance > 80 for _, variance in estimate.levels)
+
+
+def test_black_borders_do_not_count(rng):
+    noisy = np.zeros((300, 300))
+    noisy[50:250, 50:250] = 0.5 + rng.normal(0, 0.1, (200, 200))
+    assert estimate_noise(noisy).sigma == pytest.approx(0.1, rel=0.05)
+
+
+def test_stacks_are_pooled(rng):
+    stack = 100 + rng.normal(0, 4, (40, 32, 32))
+    assert estimate_noise(stack).sigma == pytest.approx(4, rel=0.03)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_a_constant_image_has_no_noise(dtype):
+    estimate = estimate_noise(np.full((40, 40), 7, dtype))
+    assert estimate == NoiseEstimate(0.0, (0.0,), levels=estimate.levels)
+
+
+@pytest.mark.parametrize("shape", [(1, 4000), (4000, 1), (5, 900), (3, 1200)])
+def test_thin_images_fall_back_to_differences(rng, shape):
+    estimate = estimate_noise(10 + rng.normal(0, 2, shape))
+    assert estimate.sigma == pytest.approx(2, rel=0.1)
+    assert estimate.confidence == 0
+
+
+@pytest.mark.parametrize("shape", [(7, 7), (9, 12), (16, 16), (3, 3), (1, 3)])
+def test_tiny_images_get_a_finite_sigma(rng, shape):
+    assert 0 < estimate_noise(rng.normal(0, 1, shape)).sigma < 5
+
+
+def test_is_repeatable_and_leaves_the_image_alone(rng):
+    noisy = data.camera() + rng.normal(0, 10, (512, 512))
+    before = noisy.copy()
+    assert estimate_noise(noisy) == estimate_noise(noisy)
+    np.testing.assert_array_equal(noisy, before)
+
+
+@pytest.mark.parametrize(
+    ("image", "match"),
+    [
+        (np.zeros((9, 9), bool), "this one is bool"),
+        (np.zeros((2, 2)), r"shape \(2, 2\): rows or columns of at least 3"),
+        (np.zeros(50), r"shape \(50,\)"),
+        (np.zeros((0, 9)), r"shape \(0, 9\)"),
+        (np.full((9, 9), np.nan), "81 pixels are NaN"),
+    ],
+)
+def test_refuses_what_it_cannot_use(image, match):
+    with pytest.raises(InputError, match=match):
+        estimate_noise(image)
+    with pytest.raises(InputError, match="channel_axis=2 does not exist"):
+        estimate_noise(np.zeros((9, 9)), channel_axis=2)
