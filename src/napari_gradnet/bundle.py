@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from napari_gradnet.config.base import FrozenModel, explain
-from napari_gradnet.config.network import NetworkConfig
+from napari_gradnet.config.network import GradNetConfig, NetworkConfig
 from napari_gradnet.errors import ModelError
 from napari_gradnet.networks.pipeline import Pipeline
 from napari_gradnet.networks.registry import build
@@ -53,6 +53,19 @@ class GuideHeader(FrozenModel):
     kind: Literal["network", "bm3d", "noisy", "clean"]
     network: NetworkConfig | None = None
 
+    @model_validator(mode="after")
+    def _network_where_needed(self) -> GuideHeader:
+        if self.kind == "network" and self.network is None:
+            msg = "kind 'network' needs a network"
+            raise ValueError(msg)
+        if self.kind != "network" and self.network is not None:
+            msg = f"kind {self.kind!r} has no network"
+            raise ValueError(msg)
+        if isinstance(self.network, GradNetConfig):
+            msg = "a gradnet needs a guide itself: use another network as the guide"
+            raise ValueError(msg)  # noqa: TRY004 - what pydantic expects
+        return self
+
 
 class ModelHeader(FrozenModel):
     """Everything about a model apart from its weights."""
@@ -69,6 +82,26 @@ class ModelHeader(FrozenModel):
     metrics: dict[str, Any] = Field(default_factory=dict)
     created: str = ""
     software: str = ""
+
+    @model_validator(mode="after")
+    def _guide_fits(self) -> ModelHeader:
+        guided = isinstance(self.network, GradNetConfig)
+        if guided and self.guide is None:
+            msg = "network gradnet needs a guide"
+            raise ValueError(msg)
+        if self.guide is None:
+            return self
+        if not guided:
+            msg = f"network {self.network.name} takes no guide"
+            raise ValueError(msg)
+        guide = self.guide.network
+        if guide is not None and guide.in_channels != self.channels:
+            msg = (
+                f"the guide has {guide.in_channels} channels, the network "
+                f"{self.channels}"
+            )
+            raise ValueError(msg)
+        return self
 
     @property
     def channels(self) -> int:
@@ -112,17 +145,19 @@ def read_header(path: Path) -> ModelHeader:
         with path.open("rb") as stream:
             start = stream.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            if not 2 <= length <= _MAX_HEADER:
-                msg = (
-                    f"{path} is no safetensors file: give a model file made by "
-                    "'gradnet train' or the name of a packaged model"
-                )
-                raise ModelError(msg)
-            raw = json.loads(stream.read(length))
+            text = stream.read(length) if 2 <= length <= _MAX_HEADER else b""
     except OSError as error:
         msg = f"cannot read the model file {path}: {error.strerror or error}"
         raise ModelError(msg) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    if not text:
+        msg = (
+            f"{path} is no safetensors file: give a model file made by "
+            "'gradnet train' or the name of a packaged model"
+        )
+        raise ModelError(msg)
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
         msg = f"{path} is damaged or no safetensors file: its header does not parse"
         raise ModelError(msg) from error
     metadata = raw.get("__metadata__") if isinstance(raw, dict) else None
@@ -139,10 +174,10 @@ def _parse_header(path: Path, text: str) -> ModelHeader:
     try:
         values = json.loads(text)
         version = values.get("format_version")
-    except (json.JSONDecodeError, AttributeError, TypeError) as error:
+    except (ValueError, RecursionError, AttributeError, TypeError) as error:
         msg = f"{path} is damaged: its {_KEY!r} header is no JSON object"
         raise ModelError(msg) from error
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         msg = (
             f"{path} has format version {version!r}, this program reads "
             f"{FORMAT_VERSION}: update napari-gradnet or ask for another file"
@@ -177,8 +212,8 @@ def load_model(path: Path) -> tuple[Pipeline, ModelHeader]:
     except (SafetensorError, OSError) as error:
         msg = f"{path} is damaged ({error}): fetch or train it again"
         raise ModelError(msg) from error
-    pipeline = build_pipeline(header)
-    expected = _weights(pipeline)
+    with torch.device("meta"):  # without memory: the header may ask for anything
+        expected = _weights(build_pipeline(header))
     missing, unknown = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unknown:
         msg = (
@@ -196,6 +231,8 @@ def load_model(path: Path) -> tuple[Pipeline, ModelHeader]:
         if not torch.isfinite(value).all():
             msg = f"{path}: weight {key!r} holds NaN or infinity; the file is damaged"
             raise ModelError(msg)
+    with torch.random.fork_rng(devices=[]):  # fresh weights draw from the global state
+        pipeline = build_pipeline(header)
     pipeline.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     return pipeline.eval(), header
 
@@ -224,12 +261,25 @@ def save_model(
         What belongs to them.
     half : bool
         Store float16 instead of float32 weights.
+
+    Raises
+    ------
+    ModelError
+        A weight is not finite, so that the file could not be loaded again.
     """
     dtype = torch.float16 if half else torch.float32
     state = {
         k: v.detach().to("cpu", dtype).contiguous()
         for k, v in _weights(pipeline).items()
     }
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            kind = str(dtype).removeprefix("torch.")
+            msg = (
+                f"weight {key!r} is not finite as {kind}: the training diverged, or "
+                "store float32 with half=False"
+            )
+            raise ModelError(msg)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-")
     os.close(handle)

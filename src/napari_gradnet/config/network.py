@@ -28,12 +28,17 @@ __all__ = [
 ]
 
 
+# Upper bounds: a damaged model file shall not ask for a network that never gets built.
 class _ImageNetwork(FrozenModel):
-    in_channels: int = Field(3, ge=1, description="Image channels C: 3 colour, 1 grey.")
+    in_channels: int = Field(
+        3, ge=1, le=256, description="Image channels C: 3 colour, 1 grey."
+    )
 
 
 class _GridNetwork(_ImageNetwork):
-    num_features: int = Field(64, ge=1, description="Features F of the first layer.")
+    num_features: int = Field(
+        64, ge=1, le=4096, description="Features F of the first layer."
+    )
     unshuffle: int = Field(
         1,
         ge=1,
@@ -47,14 +52,14 @@ class DnCNNConfig(_GridNetwork):
     """DnCNN; depth 17, or 20 for blind colour noise."""
 
     name: Literal["dncnn"] = "dncnn"
-    depth: int = Field(17, ge=3, description="Number of convolutions.")
+    depth: int = Field(17, ge=3, le=1000, description="Number of convolutions.")
 
 
 class SKDnCNNConfig(_GridNetwork):
     """DnCNN with the first features concatenated before the last convolution."""
 
     name: Literal["skdncnn"] = "skdncnn"
-    depth: int = Field(17, ge=3, description="Number of convolutions.")
+    depth: int = Field(17, ge=3, le=1000, description="Number of convolutions.")
     global_skip: bool = Field(
         False, description="Add the noisy input to the output (not in the original)."
     )
@@ -64,8 +69,8 @@ class MSKResNetConfig(_GridNetwork):
     """MSKResNet, GradNet's backbone."""
 
     name: Literal["mskresnet"] = "mskresnet"
-    num_modules: int = Field(4, ge=1, description="Residual modules in series.")
-    num_units: int = Field(4, ge=1, description="Residual units in a module.")
+    num_modules: int = Field(4, ge=1, le=100, description="Residual modules in series.")
+    num_units: int = Field(4, ge=1, le=100, description="Residual units in a module.")
     medium_skip: Literal["concat", "add"] = Field(
         "concat", description="How a module joins its input and its units' output."
     )
@@ -86,18 +91,23 @@ class GradNetConfig(MSKResNetConfig):
         description="Where the gradient enters: image, first features, last features.",
     )
     gradient_copies: int = Field(
-        1, ge=1, description="Gradient mixup: copies interleaved among the features."
+        1,
+        ge=1,
+        le=100,
+        description="Gradient mixup: copies interleaved among the features.",
     )
-    depth: int = Field(17, ge=3, description="Convolutions of a SKDnCNN backbone.")
+    depth: int = Field(
+        17, ge=3, le=1000, description="Convolutions of a SKDnCNN backbone."
+    )
 
 
 class DnResNetConfig(_ImageNetwork):
     """DN-ResNet with 3 to 13 (or 19) layers."""
 
     name: Literal["dn-resnet"] = "dn-resnet"
-    in_channels: int = Field(1, ge=1, description="Image channels C.")
+    in_channels: int = Field(1, ge=1, le=256, description="Image channels C.")
     depth: int = Field(
-        13, ge=3, description="Convolutions: 3, plus 2 a residual block."
+        13, ge=3, le=1000, description="Convolutions: 3, plus 2 a residual block."
     )
     global_skip: bool = Field(False, description="Add the noisy input to the output.")
     init: Literal["gaussian", "kaiming"] = Field(
