@@ -1,9 +1,14 @@
-"""BM3D as the guide of a batch, on all processors."""
+"""BM3D as the guide of a batch: on all processors, kept on disk."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,30 +17,85 @@ from torch import Tensor
 from napari_gradnet.naive import denoise_plane
 from napari_gradnet.noise.estimate import estimate_noise
 
-__all__ = ["bm3d_batch"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["BM3DCache"]
+
+LEVELS = 255.0
+#: Changes when the same noisy images would give other results.
+_VERSION = b"1"
 
 
-def _one(image: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor:
+def _one(image: NDArray[np.float32], sigma: float | None) -> NDArray[Any]:
     grey = image.shape[2] == 1
-    sigma = estimate_noise(image, channel_axis=-1).sigma
-    denoised = denoise_plane(image[..., 0] if grey else image, "bm3d", sigma)
-    return torch.from_numpy(np.asarray(denoised, np.float32).reshape(image.shape))
+    level: Any = sigma
+    if level is None:
+        level = estimate_noise(image, channel_axis=-1).sigma
+    denoised = denoise_plane(image[..., 0] if grey else image, "bm3d", level)
+    return np.asarray(denoised).reshape(image.shape)
 
 
-def bm3d_batch(noisy: Tensor) -> Tensor:
-    """Denoise a batch with BM3D, sigma estimated from each image as in use.
+class BM3DCache:
+    """BM3D of a batch, computed once for each noise draw.
 
     Parameters
     ----------
-    noisy : Tensor, shape (N, C, H, W)
-        C is 1 or 3.
-
-    Returns
-    -------
-    Tensor, shape (N, C, H, W)
-        On the device of `noisy`.
+    folder : path, optional
+        Where results are kept; nowhere when not given.
+    sigma : float, optional
+        Noise, levels of 255; estimated from each image, as in use, when not given.
     """
-    images = noisy.detach().permute(0, 2, 3, 1).float().cpu().numpy()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = list(pool.map(_one, images))
-    return torch.stack(results).permute(0, 3, 1, 2).contiguous().to(noisy.device)
+
+    def __init__(self, folder: str | Path | None, sigma: float | None = None) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self.sigma = None if sigma is None else sigma / LEVELS
+        #: Batches that were computed and that were found.
+        self.computed = self.found = 0
+
+    def __call__(self, noisy: Tensor) -> Tensor:
+        """Denoise a batch.
+
+        Parameters
+        ----------
+        noisy : Tensor, shape (N, C, H, W)
+            C is 1 or 3.
+
+        Returns
+        -------
+        Tensor, shape (N, C, H, W)
+            Rounded to float16, on the device of `noisy`.
+        """
+        images = noisy.detach().permute(0, 2, 3, 1).float().cpu().numpy()
+        images = np.ascontiguousarray(images)
+        path = self._path(images)
+        if path is not None and path.exists():
+            self.found += 1
+            result = np.load(path, allow_pickle=False)
+        else:
+            self.computed += 1
+            work = partial(_one, sigma=self.sigma)
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                # rounded here too: a resumed run must see what the first one saw
+                result = np.stack(list(pool.map(work, images))).astype(np.float16)
+            if path is not None:
+                _write(path, result)
+        guide = torch.from_numpy(result.astype(np.float32)).permute(0, 3, 1, 2)
+        return guide.contiguous().to(noisy.device)
+
+    def _path(self, images: NDArray[np.float32]) -> Path | None:
+        if self.folder is None:
+            return None
+        digest = hashlib.blake2b(_VERSION, digest_size=16)
+        digest.update(repr((images.shape, self.sigma)).encode())
+        digest.update(images.tobytes())
+        name = digest.hexdigest()
+        return self.folder / name[:2] / f"{name}.npy"
+
+
+def _write(path: Path, array: NDArray[Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+    Path(name).replace(path)

@@ -10,7 +10,19 @@ from napari_gradnet.events import Event
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["CheckpointSaved", "Started", "StepDone", "Validated"]
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "CheckpointSaved",
+    "EpochDone",
+    "Restarted",
+    "StageStarted",
+    "Started",
+    "StepDone",
+    "Validated",
+    "ValidationImage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +34,34 @@ class Started(Event):
     message : str
         A sentence about images, parameters and device.
     skipped : tuple of str
-        Files that could not be read, with the reason.
+        Files that could not be used, with the reason.
+    warnings : tuple of str
+        What looks wrong in the data.
     """
 
     message: str
     skipped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted(Event):
+    """A stage of the training begins, with a network of its own.
+
+    Parameters
+    ----------
+    number, total : int
+        Counted from 1.
+    name : str
+        Such as ``guide`` or ``depth-5``.
+    message : str
+        A sentence about the network.
+    """
+
+    number: int
+    total: int
+    name: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +88,60 @@ class StepDone(Event):
     learning_rate: float
     patches_per_second: float
     wait_fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone(Event):
+    """An epoch is over.
+
+    Parameters
+    ----------
+    step, epoch : int
+        Of the whole training, counted from 1.
+    loss : float
+        Mean over the epoch's steps.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted(Event):
+    """A loss was not finite; the training went back to the last checkpoint.
+
+    Parameters
+    ----------
+    step : int
+        Where it goes on.
+    message : str
+        What happened, with the images of the batch.
+    """
+
+    step: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationImage(Event):
+    """A validation image, of the best network so far.
+
+    Parameters
+    ----------
+    epoch, number : int
+    noisy, denoised, clean : ndarray of float32, shape (Y, X) or (Y, X, 3)
+        Intensities in [0, 1], not clipped.
+    path : Path
+        The three side by side, as a PNG file.
+    """
+
+    epoch: int
+    number: int
+    noisy: NDArray[np.float32]
+    denoised: NDArray[np.float32]
+    clean: NDArray[np.float32]
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,95 +1,50 @@
-"""The training loop: events to watch; it can be paused, cancelled and resumed."""
+"""The training loop: events to watch; it can be paused, cancelled and resumed.
+
+Whatever a checkpoint keeps is settled before an event is handed out, so that a run that
+stops at any event goes on as if it had not.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_gradnet import __version__
-from napari_gradnet.bundle import (
-    FORMAT_VERSION,
-    GuideHeader,
-    ModelHeader,
-    build_pipeline,
-    file_sha256,
-    load_model,
-    save_model,
-)
-from napari_gradnet.config.training import NetworkGuide
+from napari_gradnet.config.training import BM3DGuide
 from napari_gradnet.data.sources import load_data
 from napari_gradnet.errors import TrainingError
-from napari_gradnet.inference.device import resolve_device
 from napari_gradnet.networks.registry import count_parameters
 from napari_gradnet.noise.add import noise_generator
 from napari_gradnet.training.checkpoint import load_checkpoint, save_checkpoint
+from napari_gradnet.training.distributed import World
 from napari_gradnet.training.events import (
     CheckpointSaved,
+    EpochDone,
+    Restarted,
+    StageStarted,
     Started,
     StepDone,
-    Validated,
 )
-from napari_gradnet.training.optimize import MovingAverage, Schedule, build_optimizer
-from napari_gradnet.training.run_folder import RunFolder, software_versions
-from napari_gradnet.training.step import Guided
-from napari_gradnet.training.validate import Scores, validate
+from napari_gradnet.training.learner import Learner, LossNotFiniteError
+from napari_gradnet.training.progress import Progress
+from napari_gradnet.training.record import Recorder
+from napari_gradnet.training.run_folder import RunFolder
+from napari_gradnet.training.stages import is_stage_over, plan_stages
+from napari_gradnet.training.weights import first_weights, inherit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
 
     from napari_gradnet.config.training import Experiment
-    from napari_gradnet.data.sources import Batch, TrainingData
+    from napari_gradnet.data.sources import TrainingData
     from napari_gradnet.events import Event
     from napari_gradnet.networks.pipeline import Pipeline
+    from napari_gradnet.training.stages import Stage
 
 __all__ = ["Trainer", "iter_training"]
-
-
-def _header(experiment: Experiment) -> ModelHeader:
-    guide = None
-    if experiment.guide is not None:
-        network = (
-            experiment.guide.network
-            if isinstance(experiment.guide, NetworkGuide)
-            else None
-        )
-        guide = GuideHeader(kind=experiment.guide.kind, network=network)
-    noises = [s.noise.model_dump(mode="json") for s in experiment.data.train if s.noise]
-    return ModelHeader(
-        format_version=FORMAT_VERSION,
-        name=experiment.name,
-        description=experiment.description,
-        network=experiment.network,
-        guide=guide,
-        noise="; ".join(str(n) for n in noises) or "pairs",
-        patch_size=experiment.training.patch_size,
-        licence=experiment.licence,
-    )
-
-
-def _first_weights(experiment: Experiment, header: ModelHeader) -> Pipeline:
-    pipeline = build_pipeline(header)
-    pipeline.initialise(noise_generator(experiment.training.seed, 0))
-    guide = experiment.guide
-    if isinstance(guide, NetworkGuide) and guide.model and pipeline.guide is not None:
-        naive, _ = load_model(Path(guide.model))
-        _copy(naive.network, pipeline.guide, guide.model)
-    if experiment.init:
-        before, _ = load_model(Path(experiment.init))
-        _copy(before, pipeline, experiment.init)
-    return pipeline
-
-
-def _copy(source: torch.nn.Module, target: torch.nn.Module, name: str) -> None:
-    try:
-        target.load_state_dict(source.state_dict())
-    except RuntimeError as error:
-        msg = f"{name} holds another network than the configuration asks for: {error}"
-        raise TrainingError(msg) from error
 
 
 class Trainer:
@@ -98,255 +53,249 @@ class Trainer:
     Parameters
     ----------
     experiment : Experiment
+        What to train.
     folder : Path
         Run folder.
     resume : bool
         Go on from the folder's last checkpoint.
+    arrays : mapping of str to ndarray or list of them, optional
+        What ``array:NAME`` among the data stands for.
     """
 
     def __init__(
-        self, experiment: Experiment, folder: Path, *, resume: bool = False
+        self,
+        experiment: Experiment,
+        folder: Path,
+        *,
+        resume: bool = False,
+        arrays: Mapping[str, Any] | None = None,
     ) -> None:
         self.experiment = experiment
         self.config = experiment.training
-        self.folder = RunFolder(folder, experiment, resume=resume)
+        self.arrays = arrays
+        self.stages = plan_stages(experiment)
+        self.world = World(self.config.device)
         if self.config.num_threads:
             torch.set_num_threads(self.config.num_threads)
-        self.device = resolve_device(self.config.device)
-        self.header = _header(experiment)
-        self.pipeline = _first_weights(experiment, self.header).to(self.device)
-        if self.config.channels_last:
-            self.pipeline.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.guided = Guided(self.pipeline, experiment)
-        self.guided.loss.to(self.device)
-        self.optimizer = build_optimizer(self.pipeline, self.config)
-        self.average = MovingAverage(self.pipeline, self.config.ema)
-        self.schedule = Schedule(self.config)
-        self.step = self.epoch = self.batch = 0
-        self.best_psnr = -math.inf
-        self.elapsed = 0.0
-        self._resumed_at = self._saved_at = time.monotonic()
+        main = self.world.is_main
+        self.folder = RunFolder(folder, experiment, resume=resume, is_main=main)
+        self.progress = Progress(self.config, self.stages, self.world)
+        self.learner = self._learner(first_weights(self.stages[0].experiment))
+        self.recorder = Recorder(experiment, self.folder, self.world)
+        self._skipped: set[tuple[int, int]] = set()
+        self._restarts = 0
+        self._whole = True
         if resume:
-            self._restore(load_checkpoint(self.folder.last))
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.pipeline.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.load_state(state["average"])
-        self.schedule.load_state_dict(state["schedule"])
-        for name in ("step", "epoch", "batch", "best_psnr", "elapsed"):
-            setattr(self, name, state[name])
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "network": self.pipeline.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state,
-            "schedule": self.schedule.state_dict(),
-            "step": self.step,
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "best_psnr": self.best_psnr,
-            "elapsed": self._spent(),
-        }
-
-    def _spent(self) -> float:
-        """Seconds of training in all sessions."""
-        return self.elapsed + time.monotonic() - self._resumed_at
-
-    def _save(self) -> CheckpointSaved:
-        save_checkpoint(self.folder.last, self._state())
+            self._restore()
+            self.folder.drop_metrics_after(self.progress.step)
         self._saved_at = time.monotonic()
-        return CheckpointSaved(self.folder.last)
 
-    def run(self) -> Iterator[Event]:
+    @property
+    def pipeline(self) -> Pipeline:
+        """The networks of the present stage."""
+        return self.learner.pipeline
+
+    @property
+    def stage(self) -> Stage:
+        """The present stage."""
+        return self.stages[self.progress.stage]
+
+    def _learner(self, pipeline: Pipeline) -> Learner:
+        cache = self.folder.path / "bm3d-cache"
+        return Learner(pipeline, self.stage.experiment, self.world, cache)
+
+    def _restore(self) -> None:
+        state = load_checkpoint(self.folder.last)
+        before = self.progress.stage
+        self.progress.load_state_dict(state)
+        self.recorder.best_psnr = state["best_psnr"]
+        self._skipped |= {tuple(pair) for pair in state.get("skipped", [])}
+        if self.progress.stage != before:
+            fresh = first_weights(self.stage.experiment, stage=self.progress.stage)
+            self.learner = self._learner(fresh)
+        self.learner.load_state_dict(state)
+
+    def _save(self) -> list[Event]:
+        self._saved_at = time.monotonic()
+        if not self.world.is_main or not self.learner.is_finite():
+            return []  # the last good state stays
+        state = {
+            **self.learner.state_dict(),
+            **self.progress.state_dict(),
+            "best_psnr": self.recorder.best_psnr,
+            "skipped": sorted(self._skipped),
+        }
+        save_checkpoint(self.folder.last, state)
+        return [CheckpointSaved(self.folder.last)]
+
+    def run(self) -> Generator[Event, None, None]:
         """Train to the end; a closed or interrupted generator saves a checkpoint."""
         channels = self.experiment.network.in_channels
-        data = load_data(self.experiment.data, channels, self.config.patch_size)
-        for source in data.sources:
-            source.clean.to(self.device)
-            if source.noisy is not None:
-                source.noisy.to(self.device)
+        config = self.experiment.data
+        data = load_data(config, channels, self.config.patch_size, self.arrays)
+        data.to(self.world.device)
+        self.folder.write_data(data)
+        self.progress.start(data)
         yield self._started(data)
-        steps_per_epoch = data.patches_per_epoch() // self.config.batch_size
-        if not steps_per_epoch:
-            msg = (
-                f"an epoch has {data.patches_per_epoch()} patches, less than one batch "
-                f"of {self.config.batch_size}: raise crops_per_image, "
-                "or lower batch_size"
-            )
-            raise TrainingError(msg)
-        self._resumed_at = time.monotonic()
-        self.guided.train()
         try:
-            yield from self._epochs(data, steps_per_epoch)
+            if self.progress.step == 0:
+                self._save()  # where a loss that is not finite leads back to
+            yield self._stage_started()
+            while not self.progress.finished:
+                if (yield from self._epoch(data)):
+                    yield from self._end_epoch(data)
         except (KeyboardInterrupt, GeneratorExit):
-            self._save()
+            if self._whole:  # not in the middle of a step
+                self._save()
+            self.recorder.close()
             raise
-        yield self._save()
-        yield self._finish()
+        yield from self._save()
+        yield from self.recorder.finish(self.learner, self.progress)
+        self.world.close()
 
     def _started(self, data: TrainingData) -> Started:
         images = sum(len(s.clean) for s in data.sources)
         return Started(
             f"{images} images, {len(data.validation)} held out, "
-            f"{count_parameters(self.pipeline):,} parameters, on {self.device}",
+            f"{count_parameters(self.pipeline):,} parameters, on {self.world.device}",
             tuple(f"{path}: {reason}" for path, reason in data.skipped),
+            tuple(data.warnings),
         )
 
-    def _epochs(self, data: TrainingData, steps_per_epoch: int) -> Iterator[Event]:
-        total = self.config.num_epochs * steps_per_epoch
-        while self.epoch < self.config.num_epochs:
-            began = time.perf_counter()
-            for batch in data.iter_epoch(
-                seed=self.config.seed,
-                epoch=self.epoch,
-                batch_size=self.config.batch_size,
-                patch_size=self.config.patch_size,
-                start=self.batch,
-            ):
-                waited = time.perf_counter() - began
-                progress = self._progress(total)
-                if progress >= 1:
-                    break
-                loss, rate = self._optimize(batch, progress)
-                self.batch += 1
-                seconds = time.perf_counter() - began
-                yield StepDone(
-                    self.step,
-                    self.epoch + 1,
-                    self._progress(total),
-                    loss,
-                    rate,
-                    self.config.batch_size / seconds,
-                    waited / seconds,
-                )
-                if (
-                    time.monotonic() - self._saved_at
-                    > 60 * self.config.checkpoint_minutes
-                ):
-                    yield self._save()
-                began = time.perf_counter()
-            self.epoch += 1
-            self.batch = 0
-            ended = self._progress(total) >= 1
-            validated = None
-            if ended or self.epoch % self.config.validate_every == 0:
-                validated = self._validate(data)
-                if validated is not None:
-                    yield validated
-            psnr = validated.psnr if validated else None
-            if self.schedule.after_epoch(self.epoch, psnr) or ended:
-                break
+    def _stage_started(self) -> StageStarted:
+        network = self.stage.experiment.network
+        return StageStarted(
+            self.progress.stage + 1,
+            len(self.stages),
+            self.stage.name,
+            f"{network.name}, {count_parameters(self.pipeline):,} parameters",
+        )
 
-    def _progress(self, total: int) -> float:
-        progress = self.step / total
-        if self.config.max_minutes is not None:
-            progress = max(progress, self._spent() / (60 * self.config.max_minutes))
-        return progress
+    def _data_epoch(self) -> int:
+        """Epoch whose crops and noise are drawn; BM3D's results may be used again."""
+        guide = self.stage.experiment.guide
+        if isinstance(guide, BM3DGuide) and guide.num_draws:
+            return self.progress.epoch % guide.num_draws
+        return self.progress.epoch
 
-    def _optimize(self, batch: Batch, progress: float) -> tuple[float, float]:
-        rate = self.schedule.learning_rate(self.step, progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        noisy, clean = batch.noisy, batch.clean
-        if self.config.channels_last:
-            noisy = noisy.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(
-            self.device.type,
-            torch.bfloat16,
-            enabled=self.config.precision == "bfloat16",
+    def _epoch(self, data: TrainingData) -> Generator[Event, None, bool]:
+        """Run the rest of an epoch; False where a restart led elsewhere."""
+        now = self.progress
+        began = time.perf_counter()
+        for batch in data.iter_epoch(
+            seed=self.config.seed,
+            epoch=self._data_epoch(),
+            batch_size=self.config.batch_size,
+            patch_size=self.config.patch_size,
+            start=now.batch,
         ):
-            loss = self.guided.batch_loss(noisy, clean)
-        value = float(loss.detach())
-        if not math.isfinite(value):
+            waited = time.perf_counter() - began
+            progress = now.of_stage()
+            if progress >= 1:
+                break
+            if (now.epoch, now.batch) in self._skipped:
+                now.batch += 1
+                continue
+            rate = self.learner.schedule.learning_rate(now.stage_step, progress)
+            try:
+                self._whole = False
+                loss = self.learner.optimize(batch, rate, now.stage_step + 1)
+                now.count_step(loss)
+            except LossNotFiniteError as error:
+                self._whole = True
+                yield self._restart(data, error)
+                return False
+            self._whole = True
+            seconds = time.perf_counter() - began
+            done = StepDone(
+                now.step,
+                now.epoch + 1,
+                now.of_training(),
+                loss,
+                rate,
+                self.config.batch_size / seconds,
+                waited / seconds,
+            )
+            self.recorder.note_step(done)
+            yield done
+            if time.monotonic() - self._saved_at > 60 * self.config.checkpoint_minutes:
+                yield from self._save()
+            began = time.perf_counter()
+        return True
+
+    def _end_epoch(self, data: TrainingData) -> Iterator[Event]:
+        now = self.progress
+        loss = now.end_epoch()
+        events: list[Event] = [EpochDone(now.step, now.epoch, loss)]
+        rule = self.stage.rule
+        over = now.of_stage() >= 1 or now.epoch >= now.last_epoch
+        if rule is not None:
+            over = over or is_stage_over(rule, now.losses, now.previous_loss)
+        psnr = None
+        if over or now.epoch % self.config.validate_every == 0:
+            psnr, seen = self.recorder.validate(self.learner, data, now, self.stage)
+            events += seen
+        stop = self.learner.schedule.after_epoch(now.stage_epoch, psnr)
+        if over or stop:
+            events += self._next_stage()
+        yield from events
+
+    def _next_stage(self) -> list[Event]:
+        now = self.progress
+        if now.stage + 1 == len(self.stages):
+            now.finished = True
+            return []
+        self.recorder.load_final(self.learner)
+        events = self.recorder.save_stage(self.learner, self.stage)
+        before = self.pipeline
+        now.next_stage()
+        after = first_weights(self.stage.experiment, stage=now.stage)
+        generator = noise_generator(self.config.seed, 0, now.stage)
+        inherit(before.to("cpu"), after, generator)
+        self.learner = self._learner(after)
+        self.recorder.best_psnr = -math.inf
+        events += self._save()
+        self.folder.forget_best()
+        return [*events, self._stage_started()]
+
+    def _restart(self, data: TrainingData, error: LossNotFiniteError) -> Restarted:
+        now = self.progress
+        place = (now.epoch, now.batch)
+        origin = data.origin(
+            seed=self.config.seed,
+            epoch=self._data_epoch(),
+            batch=now.batch,
+            batch_size=self.config.batch_size,
+        )
+        what = (
+            f"{error} at step {now.step + 1} (epoch {now.epoch + 1}, batch "
+            f"{now.batch + 1}, cut from {origin})"
+        )
+        self._restarts += 1
+        if self._restarts > self.config.nan_restarts or not self.folder.last.exists():
+            self.recorder.close()
             msg = (
-                f"the loss is {value} at step {self.step + 1} (epoch {self.epoch + 1}, "
-                f"batch {self.batch + 1}): resume with a lower learning_rate"
+                f"{what}: repair these images, or resume from the last good state "
+                f"({self.folder.last}) with a lower training.learning_rate"
             )
-            raise TrainingError(msg)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.config.clip_gradient is not None:
-            torch.nn.utils.clip_grad_norm_(
-                self.pipeline.parameters(), self.config.clip_gradient
-            )
-        self.optimizer.step()
-        self.step += 1
-        self.average.update(self.pipeline, self.step)
-        return value, rate
-
-    def _validate(self, data: TrainingData) -> Validated | None:
-        if not data.validation:
-            return None
-        scores = self._with_average(data)
-        psnr = sum(scores.denoised) / len(scores.denoised)
-        best = psnr > self.best_psnr
-        if best:
-            self.best_psnr = psnr
-            save_checkpoint(self.folder.best, {"average": self.average.state})
-        guide = None
-        if self.guided.kind == "network":
-            guide = sum(scores.guide) / len(scores.guide)
-        self.folder.append_metrics(
-            {
-                "step": self.step,
-                "epoch": self.epoch,
-                "seconds": round(self._spent(), 1),
-                "psnr": round(psnr, 4),
-                "psnrs": " ".join(f"{v:.3f}" for v in scores.denoised),
-                "guide_psnr": "" if guide is None else round(guide, 4),
-            }
+            raise TrainingError(msg) from error
+        self.world.wait()
+        self._restore()
+        self._skipped.add(place)
+        self.learner.schedule.factor *= 0.5
+        return Restarted(
+            now.step,
+            f"{what}: back to step {now.step} with half the learning rate, this batch "
+            "left out",
         )
-        noisy = sum(scores.noisy) / len(scores.noisy)
-        return Validated(
-            self.step, self.epoch, psnr, scores.denoised, noisy, guide, best
-        )
-
-    def _with_average(self, data: TrainingData) -> Scores:
-        """Validate the averaged weights, then put the trained ones back."""
-        kept = {k: v.clone() for k, v in self.pipeline.state_dict().items()}
-        self.pipeline.load_state_dict(self.average.state)
-        try:
-            with torch.autocast(
-                self.device.type,
-                torch.bfloat16,
-                enabled=self.config.precision == "bfloat16",
-            ):
-                noises = self.experiment.data.validation.noises
-                return validate(self.guided, data.validation, noises, self.device)
-        finally:
-            self.pipeline.load_state_dict(kept)
-            self.guided.train()
-
-    def _finish(self) -> CheckpointSaved:
-        state = self.average.state
-        if self.folder.best.exists():
-            state = load_checkpoint(self.folder.best)["average"]
-        self.pipeline.load_state_dict(state)
-        record = {
-            "config": self.experiment.model_dump(mode="json"),
-            "steps": self.step,
-            "patches": self.step * self.config.batch_size,
-            "seconds": round(self._spent()),
-            "device": str(self.device),
-            "validation_psnr": round(self.best_psnr, 4),
-            **software_versions(),
-        }
-        header = self.header.model_copy(
-            update={
-                "training": record,
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "software": f"napari-gradnet {__version__}",
-            }
-        )
-        save_model(self.folder.model, self.pipeline, header)
-        self.sha256 = file_sha256(self.folder.model)
-        return CheckpointSaved(self.folder.model)
 
 
 def iter_training(
-    experiment: Experiment, folder: Path, *, resume: bool = False
+    experiment: Experiment,
+    folder: Path,
+    *,
+    resume: bool = False,
+    arrays: Mapping[str, Any] | None = None,
 ) -> Iterator[Event]:
     """Train; see `Trainer`."""
-    yield from Trainer(experiment, folder, resume=resume).run()
+    yield from Trainer(experiment, folder, resume=resume, arrays=arrays).run()

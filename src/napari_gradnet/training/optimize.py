@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["MovingAverage", "Schedule", "build_optimizer"]
 
 
+#: Devices with an optimiser in one kernel.
+FUSED = ("cpu", "cuda", "mps")
+
+
 def build_optimizer(
     network: nn.Module, config: TrainingConfig
 ) -> torch.optim.Optimizer:
@@ -24,7 +28,7 @@ def build_optimizer(
         [p for p in network.parameters() if p.requires_grad],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
-        fused=True,
+        fused=all(p.device.type in FUSED for p in network.parameters()),
     )
 
 

@@ -78,6 +78,7 @@ def iter_train(
     *,
     resume: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, Any] | None = None,
 ) -> Generator[Event, None, Path]:
     """Do the work of `train` as a generator of events.
 
@@ -88,7 +89,7 @@ def iter_train(
     """
     experiment = load_experiment(config, overrides)
     target = Path("runs") / experiment.name if folder is None else Path(folder)
-    trainer = Trainer(experiment, target, resume=resume)
+    trainer = Trainer(experiment, target, resume=resume, arrays=arrays)
     yield from trainer.run()
     return trainer.folder.model
 
@@ -99,6 +100,7 @@ def train(
     *,
     resume: bool = False,
     on_event: OnEvent | None = None,
+    arrays: Mapping[str, Any] | None = None,
 ) -> Path:
     """Train a network.
 
@@ -113,6 +115,9 @@ def train(
     on_event : callable, optional
         Called with every event (`Started`, `StepDone`, `Validated`, `CheckpointSaved`).
         An exception that it raises stops the training; a checkpoint is written first.
+    arrays : mapping of str to ndarray or list of them, optional
+        Images in memory: ``array:NAME`` in the configuration stands for
+        ``arrays[NAME]``, shape (Y, X), (Y, X, 3) or a stack (N, Y, X).
 
     Returns
     -------
@@ -126,4 +131,4 @@ def train(
     TrainingError
         The loss is not finite, or there is nothing to resume.
     """
-    return drain(iter_train(config, folder, resume=resume), on_event)
+    return drain(iter_train(config, folder, resume=resume, arrays=arrays), on_event)

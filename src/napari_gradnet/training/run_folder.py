@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
+from PIL import Image
 
 from napari_gradnet import __version__
+from napari_gradnet.bundle import file_sha256
 from napari_gradnet.config.training import Experiment
-from napari_gradnet.errors import TrainingError
+from napari_gradnet.errors import MissingDependencyError, TrainingError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_gradnet.data.sources import TrainingData
+    from napari_gradnet.training.validate import Picture
+
 __all__ = ["RunFolder", "software_versions"]
+
+
+#: What a resumed run may set anew.
+FREE_TO_CHANGE = {
+    *("num_epochs", "max_minutes", "learning_rate", "clip_gradient", "nan_restarts"),
+    *("device", "num_threads", "compile", "accumulate", "checkpoint_minutes"),
+    "tensorboard",
+}
 
 
 def software_versions() -> dict[str, str]:
@@ -41,6 +54,8 @@ class RunFolder:
     experiment : Experiment
     resume : bool
         Go on with the run that the folder holds.
+    is_main : bool
+        Write; the other processes of a run only read.
 
     Raises
     ------
@@ -48,8 +63,16 @@ class RunFolder:
         The folder holds another run, or none to resume.
     """
 
-    def __init__(self, path: Path, experiment: Experiment, *, resume: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        experiment: Experiment,
+        *,
+        resume: bool,
+        is_main: bool = True,
+    ) -> None:
         self.path = path
+        self.is_main = is_main
         self.last = path / "last.pt"
         self.best = path / "best.pt"
         self.metrics = path / "metrics.csv"
@@ -57,6 +80,8 @@ class RunFolder:
         config = path / "config.yaml"
         if resume:
             self._check_resumable(config, experiment)
+            return
+        if not is_main:
             return
         if self.last.exists() or self.model.exists():
             msg = f"{path} already holds a run: resume it or give another folder"
@@ -75,9 +100,9 @@ class RunFolder:
             msg = f"{self.path} holds no checkpoint to resume: start without resuming"
             raise TrainingError(msg)
         before = Experiment.parse(yaml.safe_load(config.read_text("utf-8")))
-        free = {"training": {"num_epochs", "max_minutes", "num_threads", "device"}}
         old, new = (
-            e.model_dump(mode="json", exclude=free) for e in (before, experiment)
+            e.model_dump(mode="json", exclude={"training": FREE_TO_CHANGE})
+            for e in (before, experiment)
         )
         changed = [key for key in new if old[key] != new[key]]
         if changed:
@@ -88,10 +113,72 @@ class RunFolder:
             raise TrainingError(msg)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add a line to ``metrics.csv``."""
+        """Add a line to ``metrics.csv``; an older file keeps its columns."""
+        if not self.is_main:
+            return
+        names = list(row)
         new = not self.metrics.exists()
+        if not new:
+            with self.metrics.open(newline="", encoding="utf-8") as stream:
+                names = next(csv.reader(stream), names)
         with self.metrics.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(row))
+            writer = csv.DictWriter(stream, names, extrasaction="ignore")
             if new:
                 writer.writeheader()
             writer.writerow(row)
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget what a run that was killed wrote after its last checkpoint."""
+        if not self.is_main or not self.metrics.exists():
+            return
+        with self.metrics.open(newline="", encoding="utf-8") as stream:
+            header, *rows = list(csv.reader(stream)) or [[]]
+        place = header.index("step")
+        with self.metrics.open("w", newline="", encoding="utf-8") as stream:
+            kept = [row for row in rows if int(row[place]) <= step]
+            csv.writer(stream).writerows([header, *kept])
+
+    def forget_best(self) -> None:
+        """Remove the best weights: the next stage has another network."""
+        if self.is_main:
+            self.best.unlink(missing_ok=True)
+
+    def write_data(self, data: TrainingData) -> None:
+        """List the files that were read with their SHA-256, and those left out."""
+        if not self.is_main:
+            return
+        record = {
+            "files": {str(p): file_sha256(p) for p in dict.fromkeys(data.files)},
+            "skipped": {str(path): reason for path, reason in data.skipped},
+            "warnings": data.warnings,
+        }
+        (self.path / "data.json").write_text(json.dumps(record, indent=1), "utf-8")
+
+    def write_picture(self, number: int, picture: Picture) -> Path:
+        """Write noisy, denoised and clean side by side."""
+        path = self.path / "pictures" / f"best-{number}.png"
+        if self.is_main:
+            path.parent.mkdir(exist_ok=True)
+            row = torch.cat([picture.noisy, picture.denoised, picture.clean], 2)
+            bytes_ = (row.clamp(0, 1) * 255).round().to(torch.uint8)
+            array = bytes_.permute(1, 2, 0).numpy()
+            Image.fromarray(array[..., 0] if array.shape[2] == 1 else array).save(path)
+        return path
+
+    def open_tensorboard(self, step: int) -> Any:
+        """Open a writer of TensorBoard events; those after `step` are forgotten.
+
+        Raises
+        ------
+        MissingDependencyError
+            The package `tensorboard` is not installed.
+        """
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            msg = (
+                "training.tensorboard needs the package tensorboard: run "
+                "`pip install tensorboard`, or leave it out (metrics.csv has the same)"
+            )
+            raise MissingDependencyError(msg) from error
+        return SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)

@@ -16,9 +16,18 @@ if TYPE_CHECKING:
     from napari_gradnet.config.noise import NoiseConfig
     from napari_gradnet.training.step import Guided
 
-__all__ = ["Scores", "psnr", "validate"]
+__all__ = ["Picture", "Scores", "psnr", "validate"]
 
 _SEED = 20_200
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One validation image before and after, shape (C, H, W), on the CPU."""
+
+    noisy: Tensor
+    denoised: Tensor
+    clean: Tensor
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class Scores:
     denoised: tuple[float, ...]
     guide: tuple[float, ...]
     noisy: tuple[float, ...]
+    pictures: tuple[Picture, ...] = ()
 
 
 def psnr(image: Tensor, clean: Tensor) -> float:
@@ -56,34 +66,42 @@ def validate(
     images: Sequence[tuple[Tensor, Tensor | None]],
     noises: Sequence[NoiseConfig],
     device: torch.device,
+    num_pictures: int = 0,
 ) -> Scores:
     """Measure a network in evaluation mode.
 
     Parameters
     ----------
     guided : Guided
-        The pipeline and its guide.
+        The pipeline and its guide; left in training mode.
     images : sequence of (clean, noisy or None)
         Tensors of shape (C, H, W).
     noises : sequence of NoiseConfig
         Added to images without a noisy partner.
     device : torch.device
         Where the network lies.
+    num_pictures : int
+        Images to hand back, with the first noise.
     """
     sums: dict[int, list[Tensor]] = {}
-    guided.pipeline.eval()
+    pictures: list[Picture] = []
+    guided.eval()
     try:
         for kind, noisy, clean in _noisy_versions(images, noises):
             here, target = noisy.to(device), clean.to(device)
-            denoised, guide = guided(here, target)
+            denoised, guide = guided.denoise(here, guided.given_guide(here, target))
             values = [psnr(denoised, target), psnr(here, target)]
             values.append(psnr(guide, target) if guide is not None else float("nan"))
-            sums.setdefault(kind, []).append(torch.tensor(values))
+            sums.setdefault(kind, []).append(torch.tensor(values, dtype=torch.float64))
+            if kind == 0 and len(pictures) < num_pictures:
+                trio = (here, denoised, target)
+                pictures.append(Picture(*(t[0].float().cpu() for t in trio)))
     finally:
-        guided.pipeline.train()
+        guided.train()
     means = [torch.stack(sums[kind]).mean(0).tolist() for kind in sorted(sums)]
     return Scores(
         tuple(m[0] for m in means),
         tuple(m[2] for m in means),
         tuple(m[1] for m in means),
+        tuple(pictures),
     )

@@ -1,0 +1,135 @@
+"""First weights: fresh, from a model file, or inherited from the stage before."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_gradnet.bundle import (
+    FORMAT_VERSION,
+    GuideHeader,
+    ModelHeader,
+    build_pipeline,
+    list_packaged,
+    load_model,
+)
+from napari_gradnet.config.training import NetworkGuide
+from napari_gradnet.errors import ConfigError, TrainingError
+from napari_gradnet.networks.dn_resnet import DnResNet, init_gaussian
+from napari_gradnet.noise.add import noise_generator
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from napari_gradnet.config.training import Experiment
+    from napari_gradnet.networks.pipeline import Pipeline
+
+__all__ = ["first_weights", "freeze_layers", "inherit", "model_header"]
+
+
+def model_header(experiment: Experiment) -> ModelHeader:
+    """What an experiment's model file says about itself."""
+    guide = None
+    if experiment.guide is not None:
+        network = (
+            experiment.guide.network
+            if isinstance(experiment.guide, NetworkGuide)
+            else None
+        )
+        guide = GuideHeader(kind=experiment.guide.kind, network=network)
+    noises = [s.noise.model_dump(mode="json") for s in experiment.data.train if s.noise]
+    return ModelHeader(
+        format_version=FORMAT_VERSION,
+        name=experiment.name,
+        description=experiment.description,
+        network=experiment.network,
+        guide=guide,
+        noise="; ".join(str(n) for n in noises) or "pairs",
+        patch_size=experiment.training.patch_size,
+        licence=experiment.licence,
+    )
+
+
+def _model_path(name: str) -> Path:
+    return list_packaged().get(name) or Path(name)
+
+
+def first_weights(experiment: Experiment, *, stage: int = 0) -> Pipeline:
+    """Build a pipeline with drawn weights, and those of model files where named."""
+    pipeline = build_pipeline(model_header(experiment))
+    generator = noise_generator(experiment.training.seed, stage)
+    pipeline.initialise(generator)
+    guide = experiment.guide
+    if isinstance(guide, NetworkGuide) and guide.model and pipeline.guide is not None:
+        naive, _ = load_model(_model_path(guide.model))
+        _copy(naive.network, pipeline.guide, guide.model)
+    if experiment.init and stage == 0:
+        before, _ = load_model(_model_path(experiment.init))
+        if experiment.stages is not None:
+            inherit(before, pipeline, generator)
+        else:
+            _copy(before, pipeline, experiment.init)
+    return pipeline
+
+
+def _copy(source: nn.Module, target: nn.Module, name: str) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        msg = f"{name} holds another network than the configuration asks for: {error}"
+        raise TrainingError(msg) from error
+
+
+def inherit(before: Pipeline, after: Pipeline, generator: torch.Generator) -> None:
+    """Hand a trained stage's weights to the next one.
+
+    A guide trained alone becomes the guide. DN-ResNets keep every layer that both
+    have; blocks that are new get weights from N(0, 0.001).
+
+    Raises
+    ------
+    TrainingError
+        The two networks have nothing to do with each other.
+    """
+    if after.guide is not None and before.guide is None:
+        _copy(before.network, after.guide, "the guide's stage")
+        return
+    old, new = before.network, after.network
+    if not (isinstance(old, DnResNet) and isinstance(new, DnResNet)):
+        _copy(before, after, "the stage before")
+        return
+    known = old.state_dict()
+    for number, block in enumerate(new.blocks):
+        names = (f"blocks.{number}.{key}" for key in block.state_dict())
+        if not all(name in known for name in names):
+            init_gaussian(block, generator=generator)
+    fitting = {k: v for k, v in known.items() if k in new.state_dict()}
+    try:
+        new.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:
+        msg = f"the weights to go on from belong to another network: {error}"
+        raise TrainingError(msg) from error
+
+
+def freeze_layers(pipeline: Pipeline, patterns: tuple[str, ...]) -> None:
+    """Stop training the layers that patterns name.
+
+    Raises
+    ------
+    ConfigError
+        A pattern names no layer, or nothing is left to train.
+    """
+    names = [name for name, _ in pipeline.named_parameters()]
+    for pattern in patterns:
+        found = [n for n in names if fnmatch(n, pattern) or n.startswith(f"{pattern}.")]
+        if not found:
+            layers = sorted({n.rpartition(".")[0] for n in names})
+            msg = f"freeze={pattern!r} names no layer; there are {', '.join(layers)}"
+            raise ConfigError(msg)
+        for name in found:
+            pipeline.get_parameter(name).requires_grad = False
+    if not any(p.requires_grad for p in pipeline.parameters()):
+        msg = "freeze leaves no layer to train: name fewer"
+        raise ConfigError(msg)
