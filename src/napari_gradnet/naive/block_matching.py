@@ -32,7 +32,7 @@ _FROM_OPPONENT = np.linalg.inv(_TO_OPPONENT)
 #: so that bands keep the block grid of the whole plane).
 _BAND, _CONTEXT = 255, 48
 #: Channels that vary by less, as a share of the image's range, count as constant: in a
-#: plane (where it can only be rounding), and in a band (where single precision is near).
+#: plane (it can only be rounding), and in a band (single precision is near).
 _FLAT, _FLAT_BAND = 1e-6, 1e-4
 
 
