@@ -12,8 +12,8 @@ from napari_gradnet.data.files import expand_paths, read_image
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.models import Model, open_model
-from napari_gradnet.metrics import psnr, ssim
 from napari_gradnet.inference.naive import naive_denoise
+from napari_gradnet.metrics import psnr, ssim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
