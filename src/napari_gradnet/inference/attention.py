@@ -1,15 +1,16 @@
 """Channel attention that does not depend on tiles.
 
-Channel attention weighs the channels
-by their mean over the whole image; a tile has other means, so tiles of a naively cut
-image differ from the whole and show seams. Here the means are gathered once for a
-plane, from all of it or, when it is large, from windows spread evenly over it, and then
-used in every tile. The windows follow from the plane's size alone: whatever the tiles,
-the result is the same.
+Channel attention weighs the channels by their mean over the whole image; a tile has
+other means, so tiles of a naively cut image differ from the whole and show seams. Here
+the means are gathered once for a plane, from all of it or, when it is large, from
+windows spread evenly over it, and then used in every tile. The windows follow from the
+plane's size alone: whatever the tiles, the result is the same. Only where the memory
+does not hold them they are made smaller.
 """
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -33,37 +34,48 @@ WINDOWS_A_SIDE = 2
 
 
 def attention_modules(network: nn.Module) -> list[ChannelAttention]:
-    """All channel attentions, in the order in which they run."""
+    """All channel attentions of a network, always in the same order."""
     return [m for m in network.modules() if isinstance(m, ChannelAttention)]
 
 
-def sample_windows(size: tuple[int, int], alignment: int) -> list[tuple[slice, slice]]:
+def sample_windows(
+    size: tuple[int, int], alignment: int, window: int | None = None
+) -> list[tuple[slice, slice]]:
     """Windows from which a plane's statistics are gathered.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Rows and columns of the plane, pixels.
+    alignment : int
+        Windows start at multiples of it.
+    window : int, optional
+        Largest side of a window, pixels. When not given, it is the whole plane up to
+        2**20 pixels, else 256.
 
     Returns
     -------
     list of (slice, slice)
-        One window with everything for planes of up to 2**20 pixels; else 4 windows of
-        256 pixels or less, in the centres of the plane's quarters.
+        One window with the whole plane, or 4 in the centres of its quarters.
     """
-    if size[0] * size[1] <= WHOLE_PIXELS:
-        return [(slice(0, size[0]), slice(0, size[1]))]
-    sides = []
-    for length in size:
-        window = min(WINDOW, length)
-        sides.append(
-            [
-                (start, start + window)
-                for part in range(WINDOWS_A_SIDE)
-                for centre in [length * (2 * part + 1) // (2 * WINDOWS_A_SIDE)]
-                for start in [
-                    min(max(0, centre - window // 2), length - window)
-                    // alignment
-                    * alignment
-                ]
-            ]
-        )
-    return [(slice(*row), slice(*column)) for row in sides[0] for column in sides[1]]
+    if window is None:
+        if size[0] * size[1] <= WHOLE_PIXELS:
+            return [(slice(0, size[0]), slice(0, size[1]))]
+        window = WINDOW
+    rows, columns = (_spread(length, window, alignment) for length in size)
+    return list(itertools.product(rows, columns))
+
+
+def _spread(length: int, window: int, alignment: int) -> list[slice]:
+    """Ranges around the centres of the equal parts of a side."""
+    window = min(window, length)
+    ranges = []
+    for part in range(WINDOWS_A_SIDE):
+        centre = length * (2 * part + 1) // (2 * WINDOWS_A_SIDE)
+        start = min(max(0, centre - window // 2), length - window)
+        start = start // alignment * alignment
+        ranges.append(slice(start, start + window))
+    return ranges
 
 
 @contextmanager
@@ -86,17 +98,20 @@ def gathered_means(network: nn.Module) -> Iterator[list[Tensor]]:
     Yields
     ------
     list of Tensor, shape (1, W, 1, 1)
-        Filled by a forward pass, one entry an attention.
+        Filled by a forward pass, one entry an attention, as `attention_modules` lists
+        them; they may run in another order.
     """
-    means: list[Tensor] = []
+    modules = attention_modules(network)
+    means = [torch.empty(0)] * len(modules)
 
-    def gather(features: Tensor) -> Tensor:
-        mean = global_average(features).mean(0, keepdim=True)
-        means.append(mean)
+    def gather(place: int) -> Callable[[Tensor], Tensor]:
+        def mean(features: Tensor) -> Tensor:
+            means[place] = global_average(features).mean(0, keepdim=True)
+            return means[place]
+
         return mean
 
-    modules = attention_modules(network)
-    with _pooling(modules, [gather] * len(modules)):
+    with _pooling(modules, [gather(place) for place in range(len(modules))]):
         yield means
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_gradnet.errors import DeviceError
 from napari_gradnet.inference.attention import (
+    WINDOW,
     attention_modules,
     gathered_means,
     sample_windows,
@@ -42,11 +43,19 @@ FREE_SHARE = 0.5
 SMALLEST_TILE = 32
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError):
+#: How CUDA, MPS and the CPU's allocators (Linux, Windows) say it.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "can't allocate memory",
+    "not enough memory",
+)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    text = str(error)
-    return "can't allocate memory" in text or "not enough memory" in text
+    return any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _view(image: Tensor, number: int) -> Tensor:
@@ -81,6 +90,7 @@ class PlaneDenoiser:
         self.alignment = model.pipeline.alignment
         self.has_attention = bool(attention_modules(model.pipeline))
         self._tile = tile
+        self._window: int | None = None
 
     def _max_pixels(self) -> int:
         device = self.model.device
@@ -152,7 +162,7 @@ class PlaneDenoiser:
         while True:
             try:
                 return (yield from self._iter_tiles(image, guide, tile))
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not _is_out_of_memory(error):
                     raise
                 smaller = min(tile, max(size)) // 2 // self.alignment * self.alignment
@@ -162,14 +172,17 @@ class PlaneDenoiser:
                         f"{tile} pixels: close other programs or use device='cpu'"
                     )
                     raise DeviceError(msg) from error
-            if self.model.device.type == "cuda":
-                torch.cuda.empty_cache()
-            warnings.warn(
-                f"out of memory with tiles of {tile} pixels: going on with {smaller}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            self._tell_out_of_memory(f"tiles of {tile} pixels", str(smaller))
             tile = self._tile = smaller
+
+    def _tell_out_of_memory(self, tried: str, instead: str) -> None:
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        warnings.warn(
+            f"out of memory with {tried}: going on with {instead}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def _iter_tiles(
         self, image: Tensor, guide: Tensor | None, tile: int
@@ -190,15 +203,28 @@ class PlaneDenoiser:
         return result
 
     def _needs_windows(self, size: tuple[int, int]) -> bool:
-        return self.has_attention and len(sample_windows(size, self.alignment)) > 1
+        windows = sample_windows(size, self.alignment, self._window)
+        return self.has_attention and len(windows) > 1
 
     def _gather(self, image: Tensor, guide: Tensor | None) -> list[Tensor]:
         size = (int(image.shape[1]), int(image.shape[2]))
-        windows = sample_windows(size, self.alignment)
-        helper = None if guide is None else stack_windows(guide, windows)
-        with self.model.lock, gathered_means(self.model.pipeline) as means:
-            self._run(stack_windows(image, windows), helper)
-        return means
+        while True:
+            windows = sample_windows(size, self.alignment, self._window)
+            helper = None if guide is None else stack_windows(guide, windows)
+            try:
+                with self.model.lock, gathered_means(self.model.pipeline) as means:
+                    self._run(stack_windows(image, windows), helper)
+            except (RuntimeError, MemoryError) as error:
+                largest = max(side.stop - side.start for side in windows[0])
+                smaller = min(WINDOW, largest // 2)
+                if not _is_out_of_memory(error) or smaller < SMALLEST_TILE:
+                    raise
+            else:
+                return means
+            self._tell_out_of_memory(
+                f"statistics of {largest} pixels", f"windows of {smaller}"
+            )
+            self._window = smaller
 
     def _forward(
         self, batch: Tensor, guide: Tensor | None, means: list[Tensor] | None = None
