@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_gradnet.api._benchmark import (
         benchmark_accuracy,
+        benchmark_card,
         benchmark_inference,
-        benchmark_precision,
     )
     from napari_gradnet.api._demo import demo
     from napari_gradnet.api._files import (
@@ -40,8 +40,8 @@ __all__ = [
     "NoiseEstimate",
     "Progress",
     "benchmark_accuracy",
+    "benchmark_card",
     "benchmark_inference",
-    "benchmark_precision",
     "build_network",
     "demo",
     "denoise",
@@ -70,7 +70,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "api._benchmark": (
         "benchmark_accuracy",
         "benchmark_inference",
-        "benchmark_precision",
+        "benchmark_card",
     ),
     "api._demo": ("demo",),
     "api._files": ("denoise_file", "gradient_file", "naive_denoise_file"),

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
-from napari_gradnet.inference.models import list_models, open_model
+from napari_gradnet.inference.card import card_table, measure_card, write_metrics
+from napari_gradnet.inference.models import find_model, list_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from napari_gradnet.inference.precision import Precision
-
-__all__ = ["benchmark_accuracy", "benchmark_inference", "benchmark_precision"]
+__all__ = ["benchmark_accuracy", "benchmark_card", "benchmark_inference"]
 
 
 def benchmark_inference(
@@ -64,32 +63,35 @@ def benchmark_accuracy(
     yield from iter_accuracy(folder, models=chosen, naive=naive, **options)
 
 
-def benchmark_precision(
-    folder: str | Path, model: str, precision: Precision, **options: Any
-) -> float:
-    """Measure what a 16-bit arithmetic costs, the worst of the noise levels.
+def benchmark_card(
+    model: str | Path,
+    folders: Sequence[Path],
+    *,
+    write: bool = False,
+    **options: Any,
+) -> str:
+    """Measure a model's figures for its card.
 
     Parameters
     ----------
-    folder : path
-        Clean images.
-    model : str
+    model : str or Path
         Name or file.
-    precision : {"bfloat16", "float16"}
-        The arithmetic to compare with float32.
+    folders : sequence of Path
+        Test sets.
+    write : bool
+        Put the figures into the model file's header.
     **options
-        See `benchmark_accuracy`.
+        ``sigmas``, ``crops``, ``grey``, ``device``: see `inference.card.measure_card`.
 
     Returns
     -------
-    float
-        dB that the mean PSNR is lower than with float32; negative when it is higher.
+    str
+        A Markdown table of PSNR / SSIM, and what 16-bit arithmetic costs.
     """
-    device = options.get("device", "auto")
-    results = []
-    kinds: tuple[Precision, ...] = ("float32", precision)
-    for kind in kinds:
-        opened = open_model(model, device=device, precision=kind)
-        rows = iter_accuracy(folder, models=[opened], **options)
-        results.append([r.psnr for r in rows if r.method == opened.header.name])
-    return max(full - fast for full, fast in zip(*results, strict=True))
+    metrics = measure_card(model, folders, **options)
+    if write:
+        write_metrics(find_model(model), metrics)
+    losses = ", ".join(
+        f"{kind} {loss:.4f} dB" for kind, loss in metrics["precision_loss_db"].items()
+    )
+    return f"{card_table(metrics)}\n\nLost by 16-bit arithmetic: {losses}"

@@ -126,17 +126,41 @@ def accuracy(
     click.echo(f"{count} images of {folder.name}; SSIM window 7; means over images")
 
 
-@command.command("precision", cls=_ManyValues)
-@_FOLDER
+def _parse_crops(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, int]:
+    crops = {}
+    for value in values:
+        name, sign, pixels = value.partition("=")
+        if not sign or not pixels.isdigit():
+            msg = f"{value!r} is no FOLDER=PIXELS, such as Kodak24=500"
+            raise click.BadParameter(msg)
+        crops[name] = int(pixels)
+    return crops
+
+
+@command.command("card", cls=_ManyValues)
 @click.argument("model")
-@click.argument("precision", type=click.Choice(["bfloat16", "float16"]))
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
 @_SIGMAS
+@click.option(
+    "--crop",
+    "crops",
+    multiple=True,
+    metavar="FOLDER=PIXELS",
+    callback=_parse_crops,
+    help="Centre crop of a folder's images, e.g. Kodak24=500.",
+)
 @_GREY
-@_LIMIT
 @_DEVICE
-def precision(folder: Path, model: str, precision: Any, **options: Any) -> None:
-    """Measure what a 16-bit arithmetic costs beside float32."""
+@click.option("--write", is_flag=True, help="Put the figures into the model file.")
+def card(model: str, folders: tuple[Path, ...], **options: Any) -> None:
+    """Measure the figures of a model's card on folders of clean images."""
     from napari_gradnet import api
 
-    loss = api.benchmark_precision(folder, model, precision, **options)
-    click.echo(f"{model} in {precision}: {loss:.4f} dB lost at most")
+    click.echo(api.benchmark_card(model, folders, **options))

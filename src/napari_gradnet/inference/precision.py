@@ -46,7 +46,7 @@ def resolve_precision(
 
     ``auto`` takes the 16-bit type that the hardware gains from when the model's header
     records that it costs less than 0.01 dB (``metrics.precision_loss_db``, measured by
-    ``gradnet benchmark precision``), else float32.
+    ``gradnet benchmark card --write``), else float32.
 
     Raises
     ------
