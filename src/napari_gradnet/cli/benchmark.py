@@ -164,3 +164,43 @@ def card(model: str, folders: tuple[Path, ...], **options: Any) -> None:
     from napari_gradnet import api
 
     click.echo(api.benchmark_card(model, folders, **options))
+
+
+@command.command("training")
+@click.option("--network", "networks", multiple=True, help="All when not given.")
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default=("float32",),
+    show_default=True,
+)
+@_DEVICE
+@click.option("--batch-size", default=16, show_default=True, help="Patches a step.")
+@click.option("--patch-size", default=64, show_default=True, help="Pixels.")
+@click.option("--seconds", default=10.0, show_default=True, help="For each loop.")
+@click.option(
+    "--workers", default=2, show_default=True, help="Processes of the DataLoader."
+)
+def training(networks: tuple[str, ...], **options: Any) -> None:
+    """Measure patches per second beside a plain PyTorch DataLoader loop."""
+    from napari_gradnet.api._training import benchmark_training
+
+    click.echo(
+        f"{'network':16s}{'precision':>10s}{'weights':>11s}{'patches/s':>11s}"
+        f"{'waiting':>9s}{'DataLoader':>12s}{'matrix rate':>13s}"
+    )
+    device = ""
+    for row in benchmark_training(networks, **options):
+        device = row.device
+        part = "" if row.matrix_fraction is None else f"{row.matrix_fraction:.1%}"
+        click.echo(
+            f"{row.network:16s}{row.precision:>10s}{row.parameters:11,d}"
+            f"{row.patches_per_second:11.1f}{row.wait_fraction:9.1%}"
+            f"{row.loader_patches_per_second:12.1f}{part:>13s}"
+        )
+    click.echo(
+        f"device: {device}; batches of {options['batch_size']} patches of "
+        f"{options['patch_size']} pixels; DataLoader: {options['workers']} processes"
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +13,8 @@ import click
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from napari_gradnet.events import Event
 
 __all__ = ["command"]
@@ -24,8 +29,31 @@ def _parse_setting(
         if not sign or not key:
             msg = f"{value!r} is no KEY=VALUE, such as training.num_epochs=5"
             raise click.BadParameter(msg)
-        settings[key] = yaml.safe_load(text)
+        try:
+            settings[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            msg = f"{text!r} is no YAML value: {error}"
+            raise click.BadParameter(msg) from error
     return settings
+
+
+def _print_recipe(
+    context: click.Context, _parameter: click.Parameter, name: str | None
+) -> None:
+    if name is None or context.resilient_parsing:
+        return
+    from napari_gradnet.recipes import list_recipes, read_recipe
+
+    recipes = list_recipes()
+    if name == "list":
+        for recipe, line in recipes.items():
+            click.echo(f"{recipe:24s}{line}")
+    elif name in recipes:
+        click.echo(read_recipe(name), nl=False)
+    else:
+        msg = f"{name!r} is no recipe: use list, or one of {', '.join(recipes)}"
+        raise click.BadParameter(msg)
+    context.exit()
 
 
 @click.command("train")
@@ -38,6 +66,19 @@ def _parse_setting(
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option(
+    "--check",
+    is_flag=True,
+    help="Only read the data, run a few steps, and estimate time and memory.",
+)
+@click.option(
+    "--init",
+    metavar="RECIPE",
+    is_eager=True,
+    expose_value=False,
+    callback=_print_recipe,
+    help="Print a commented configuration to start from; 'list' names them.",
+)
+@click.option(
     "--set",
     "settings",
     multiple=True,
@@ -45,7 +86,13 @@ def _parse_setting(
     callback=_parse_setting,
     help="Override a value, e.g. training.num_epochs=5.",
 )
-@click.option("--log-every", default=100, show_default=True, help="Steps a line.")
+@click.option(
+    "--log-every",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Steps a line.",
+)
 def command(
     config: Path,
     output: Path | None,
@@ -53,44 +100,123 @@ def command(
     log_every: int,
     *,
     resume: bool,
+    check: bool,
 ) -> int:
     """Train a network as a YAML file says.
 
-    Ctrl-C writes a checkpoint; --resume goes on from it.
+    Ctrl-C and SIGTERM write a checkpoint; --resume goes on from it. Several GPUs:
+    torchrun --nproc-per-node=2 --no-python gradnet train CONFIG.
     """
-    from napari_gradnet import api
+    if check:
+        return _check(config, settings)
+    from napari_gradnet.api._training import iter_train
     from napari_gradnet.events import drain
 
-    def show(event: Event) -> None:
-        line = _describe(event, log_every)
-        if line:
-            click.echo(line)
-            sys.stdout.flush()
+    speaks = os.environ.get("RANK", "0") == "0"
+    with _signals_noted() as was_interrupted:
 
-    work = api.iter_train(config, output, resume=resume, overrides=settings)
-    click.echo(f"model: {drain(work, show)}")
+        def show(event: Event) -> None:
+            line = _describe(event, log_every)
+            if line and speaks:
+                click.echo(line)
+                sys.stdout.flush()
+            if was_interrupted():
+                raise KeyboardInterrupt
+
+        work = iter_train(config, output, resume=resume, overrides=settings)
+        model = drain(work, show)
+    if speaks:
+        click.echo(f"model: {model}")
+    return 0
+
+
+@contextmanager
+def _signals_noted() -> Iterator[Callable[[], bool]]:
+    """Let a step end before Ctrl-C or SIGTERM stop the work; a second one does not."""
+    received: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        click.echo("stopping after this step; once more stops at once", err=True)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, note) for number in numbers]
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _check(config: Path, settings: dict[str, Any]) -> int:
+    from napari_gradnet.api._training import check_training
+
+    report = check_training(config, overrides=settings)
+    for skipped in report.skipped:
+        click.echo(f"skipped {skipped}")
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}")
+    click.echo(f"images: {report.images} for training, {report.held_out} held out")
+    click.echo(f"network: {report.parameters:,} parameters, on {report.device}")
+    if len(report.stages) > 1:
+        click.echo(f"stages: {', '.join(report.stages)}")
+    click.echo(f"loss of the first batch: {report.loss:.5f}")
+    click.echo(
+        f"steps: at most {report.total_steps:,} ({report.steps_per_epoch:,} an epoch), "
+        f"{report.seconds_per_step:.3f} s each"
+    )
+    click.echo(f"time: about {report.hours:.2f} hours, validation apart")
+    click.echo(
+        f"memory: about {report.image_megabytes:.0f} MB for images and "
+        f"{report.peak_megabytes:.0f} MB for a step"
+    )
     return 0
 
 
 def _describe(event: Event, log_every: int) -> str:
     kind = type(event).__name__
-    values: Any = event
-    if kind == "Started":
-        return "\n".join([values.message, *(f"skipped {s}" for s in values.skipped)])
-    if kind == "StepDone":
-        if values.step % log_every:
-            return ""
-        return (
-            f"step {values.step}  epoch {values.epoch}  {values.progress:.1%}  loss "
-            f"{values.loss:.5f}  lr {values.learning_rate:.2e}  "
-            f"{values.patches_per_second:.1f} patches/s  waiting "
-            f"{values.wait_fraction:.1%}"
-        )
-    if kind == "Validated":
-        mark = "  best" if values.is_best else ""
-        parts = " / ".join(f"{v:.2f}" for v in values.psnrs)
-        return (
-            f"epoch {values.epoch}  PSNR {values.psnr:.3f} dB ({parts}), noisy "
-            f"{values.noisy_psnr:.2f}{mark}"
-        )
-    return ""
+    describe = _LINES.get(kind)
+    if kind == "StepDone" and getattr(event, "step", 0) % log_every:
+        return ""
+    return describe(event) if describe else ""
+
+
+def _started(event: Any) -> str:
+    skipped = [f"skipped {s}" for s in event.skipped]
+    return "\n".join(
+        [event.message, *skipped, *(f"warning: {w}" for w in event.warnings)]
+    )
+
+
+def _stage(event: Any) -> str:
+    if event.total == 1:
+        return ""
+    return f"stage {event.number} of {event.total}: {event.name} ({event.message})"
+
+
+def _step(event: Any) -> str:
+    return (
+        f"step {event.step}  epoch {event.epoch}  {event.progress:.1%}  loss "
+        f"{event.loss:.5f}  lr {event.learning_rate:.2e}  "
+        f"{event.patches_per_second:.1f} patches/s  waiting {event.wait_fraction:.1%}"
+    )
+
+
+def _validated(event: Any) -> str:
+    mark = "  best" if event.is_best else ""
+    parts = " / ".join(f"{v:.2f}" for v in event.psnrs)
+    return (
+        f"epoch {event.epoch}  PSNR {event.psnr:.3f} dB ({parts}), noisy "
+        f"{event.noisy_psnr:.2f}{mark}"
+    )
+
+
+_LINES: dict[str, Callable[[Any], str]] = {
+    "Started": _started,
+    "StageStarted": _stage,
+    "StepDone": _step,
+    "Validated": _validated,
+    "Restarted": lambda event: f"warning: {event.message}",
+}

@@ -136,10 +136,10 @@ class Trainer:
         data.to(self.world.device)
         self.folder.write_data(data)
         self.progress.start(data)
-        yield self._started(data)
+        if self.progress.step == 0:
+            self._save()  # where a loss that is not finite leads back to
         try:
-            if self.progress.step == 0:
-                self._save()  # where a loss that is not finite leads back to
+            yield self._started(data)
             yield self._stage_started()
             while not self.progress.finished:
                 if (yield from self._epoch(data)):
