@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from napari_gradnet.inference.stack import StackDenoiser, StackOptions
 from napari_gradnet.values import check_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -51,12 +52,24 @@ class ArrayLike(Protocol):
 
 
 def _as_array(image: Any) -> ArrayLike:
-    if hasattr(image, "shape") and hasattr(image, "dtype"):
-        return image
-    return np.asarray(image)
+    if not (hasattr(image, "shape") and hasattr(image, "dtype")):
+        try:
+            return np.asarray(image)
+        except ValueError as error:
+            msg = f"a {type(image).__name__} that is no array of numbers: {error}"
+            raise InputError(msg) from error
+    try:
+        np.dtype(image.dtype)
+    except TypeError as error:
+        msg = (
+            f"the image is a {type(image).__name__} of {image.dtype}: give a numpy, "
+            "dask or zarr array"
+        )
+        raise InputError(msg) from error
+    return image
 
 
-def sample_planes(image: ArrayLike, axes: ImageAxes) -> list[NDArray[Any]]:
+def sample_array(image: ArrayLike, axes: ImageAxes) -> list[NDArray[Any]]:
     """Planes that stand for the whole image, evenly spread, with their pixels thinned.
 
     All planes of an array in memory; at most 16 of another one.
@@ -66,14 +79,26 @@ def sample_planes(image: ArrayLike, axes: ImageAxes) -> list[NDArray[Any]]:
     if len(indices) > most:
         chosen = np.linspace(0, len(indices) - 1, most).round().astype(int)
         indices = [indices[i] for i in chosen]
-    return [axes.to_plane(np.asarray(image[i])) for i in indices]
+    planes = (axes.to_plane(np.asarray(image[i])) for i in indices)
+    return thin(planes, len(indices))
 
 
-def thin(planes: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Take every n-th row and column, so that percentiles of a stack stay cheap."""
-    total = sum(p.size for p in planes)
-    step = max(1, int(np.sqrt(total / (SAMPLE_VALUES * NUM_SAMPLE_PLANES))))
-    return [p[::step, ::step] for p in planes]
+def thin(planes: Iterable[NDArray[Any]], count: int) -> list[NDArray[Any]]:
+    """Take every n-th row and column, so that percentiles of a stack stay cheap.
+
+    Parameters
+    ----------
+    planes : iterable of ndarray
+        Taken one at a time; of large ones only what is needed stays in memory.
+    count : int
+        How many there are.
+    """
+    samples = []
+    for plane in planes:
+        total = plane.size * count
+        step = math.ceil(math.sqrt(total / (SAMPLE_VALUES * NUM_SAMPLE_PLANES)))
+        samples.append(plane[::step, ::step].copy() if step > 1 else plane)
+    return samples
 
 
 def prepare_stack(
@@ -171,7 +196,7 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     array = _as_array(image)
     checked, guessed = resolve_axes(array.shape, axes)
     options = StackOptions(tile, ensemble, vst, nan, dtype, value_range)
-    samples = thin(sample_planes(array, checked))
+    samples = sample_array(array, checked)
     stack, chosen = prepare_stack(
         checked,
         np.dtype(array.dtype),
@@ -184,7 +209,8 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     message = "; ".join(m for m in (guessed, chosen) if m)
     if guessed:
         logger.warning("%s", guessed)
-    helper = None if guide is None else _check_guide(guide, array)
+    del samples
+    helper = None if guide is None else _check_guide(guide, array, stack.model)
     result = _check_out(out, array, stack)
     indices = list(checked.iter_planes())
 
@@ -202,8 +228,16 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     return result
 
 
-def _check_guide(guide: Any, array: ArrayLike) -> ArrayLike:
+def _check_guide(guide: Any, array: ArrayLike, model: Model) -> ArrayLike:
+    if not model.pipeline.is_guided:
+        msg = f"model {model.header.name!r} takes no guide: leave it out"
+        raise InputError(msg)
     helper = _as_array(guide)
+    try:
+        check_dtype(helper.dtype)
+    except InputError as error:
+        msg = f"the guide: {error}"
+        raise InputError(msg) from error
     if tuple(helper.shape) != tuple(array.shape):
         msg = (
             f"the guide has shape {tuple(helper.shape)}, the image "

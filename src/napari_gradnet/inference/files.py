@@ -79,7 +79,8 @@ def iter_denoise_file(
         Input, model or output cannot be used; nothing stands under `output` then.
     """
     with open_image(path, axes=axes) as source:
-        samples = thin(list(source.sample_planes(NUM_SAMPLE_PLANES)))
+        count = min(NUM_SAMPLE_PLANES, source.num_planes)
+        samples = thin(source.sample_planes(count), count)
         stack, chosen = prepare_stack(
             source.axes,
             source.dtype,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -31,6 +33,11 @@ __all__ = ["NanPolicy", "StackDenoiser", "StackOptions", "Vst"]
 
 NanPolicy = Literal["raise", "keep"]
 Vst = bool | Literal["auto"]
+#: Planes that the camera's law is fitted to.
+ESTIMATE_PLANES = 16
+#: Shortest side for that, and longest side below which no sigma is found, pixels.
+SMALLEST_ESTIMATE = 8
+SMALLEST_SIGMA = 3
 
 
 @dataclass(frozen=True)
@@ -65,18 +72,39 @@ class StackOptions:
         if self.nan not in get_args(NanPolicy):
             msg = f"nan={self.nan!r} is unknown: use 'raise' or 'keep'"
             raise InputError(msg)
-        if self.vst not in ("auto", True, False):
-            msg = f"vst={self.vst!r} is unknown: use 'auto', True or False"
+        vst: Any = self.vst
+        if isinstance(vst, np.bool_):  # NumPy's True is not Python's
+            object.__setattr__(self, "vst", bool(vst))
+        elif not (isinstance(vst, bool) or vst == "auto"):
+            msg = f"vst={vst!r} is unknown: use 'auto', True or False"
             raise InputError(msg)
-        if self.tile is not None and self.tile < 1:
-            msg = f"tile={self.tile} must be at least 1 pixel"
-            raise InputError(msg)
-        if self.value_range is not None and not (
-            np.isfinite(self.value_range).all()
-            and self.value_range[1] > self.value_range[0]
-        ):
-            msg = f"value_range={self.value_range}: give black first, then white"
-            raise InputError(msg)
+        if self.tile is not None:
+            object.__setattr__(self, "tile", _whole_tile(self.tile))
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", _black_white(self.value_range))
+
+
+def _whole_tile(tile: Any) -> int:
+    try:
+        whole = operator.index(tile)
+    except TypeError as error:
+        msg = f"tile={tile!r} must be a whole number of pixels"
+        raise InputError(msg) from error
+    if whole < 1:
+        msg = f"tile={tile} must be at least 1 pixel"
+        raise InputError(msg)
+    return whole
+
+
+def _black_white(value_range: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(v) for v in value_range)
+    except (TypeError, ValueError):
+        low = high = float("nan")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        msg = f"value_range={value_range}: give black first, then white"
+        raise InputError(msg)
+    return low, high
 
 
 class StackDenoiser:
@@ -118,7 +146,7 @@ class StackDenoiser:
         intensities = [s[..., : self.samples_used] for s in samples]
         if not axes.is_rgb:
             intensities = list(samples)
-        self.stabilizer = self._stabilizer(np.dtype(dtype), intensities)
+        self.stabilizer = self._stabilizer(intensities)
         self.low, self.high = self._range(np.dtype(dtype), intensities)
 
     def _check_channels(self) -> int:
@@ -134,19 +162,23 @@ class StackDenoiser:
             raise ModelError(msg)
         return samples
 
-    def _stabilizer(
-        self, dtype: np.dtype[Any], samples: Sequence[NDArray[Any]]
-    ) -> Stabilizer | None:
+    def _stabilizer(self, samples: Sequence[NDArray[Any]]) -> Stabilizer | None:
         vst = self.options.vst
-        photo = self.axes.is_rgb and vst == "auto"
-        if vst is False or photo or not samples:
+        if vst is False or (self.axes.is_rgb and vst == "auto"):
             return None
-        middle = samples[len(samples) // 2]
-        finite = np.where(np.isfinite(middle), middle, np.nanmedian(middle))
-        if min(finite.shape[:2]) < 8:
+        planes = [_finite(s) for s in samples if np.isfinite(s).any()]
+        if not planes:
             return None
+        if min(self.axes.plane_shape[:2]) < SMALLEST_ESTIMATE:
+            if vst == "auto":
+                return None
+            msg = (
+                f"vst=True: the noise of planes of {self.axes.plane_shape[:2]} pixels "
+                "cannot be measured: use vst=False"
+            )
+            raise InputError(msg)
         estimate = estimate_noise(
-            finite.astype(dtype, copy=False),
+            np.stack(planes[:: -(-len(planes) // ESTIMATE_PLANES)]),
             channel_axis=-1 if self.axes.is_rgb else None,
         )
         if vst is True or needs_stabilization(estimate):
@@ -165,8 +197,16 @@ class StackDenoiser:
             return robust_range(samples)
         if given is not None:
             ends = self.stabilizer.forward(np.array(given, np.float64))
+            if ends[0] >= ends[1]:
+                msg = (
+                    f"value_range={given} lies below the camera's dark level "
+                    f"{self.stabilizer.offset:g}: give another one or vst=False"
+                )
+                raise InputError(msg)
             return float(ends[0]), float(ends[1])
-        return robust_range([self.stabilizer.forward(s) for s in samples])
+        return robust_range(
+            [self.stabilizer.forward(s[np.isfinite(s)]) for s in samples]
+        )
 
     @property
     def record(self) -> dict[str, Any]:
@@ -219,14 +259,11 @@ class StackDenoiser:
         InputError
             There are NaN or infinite values and `nan` is ``"raise"``.
         """
-        bad = nonfinite_message(plane, where)
-        if bad and self.options.nan == "raise":
-            raise InputError(bad)
-        source = _fill(plane) if bad else plane
-        image = self._to_network(source)
-        helper = None if guide is None else self._to_network(guide)
-        if helper is None:
+        image = self._to_network(self._filled(plane, where))
+        if guide is None:
             helper = self._own_guide(image)
+        else:
+            helper = self._to_network(self._filled(guide, f" of the guide{where}"))
         result = np.empty(image.shape, np.float32)
         step = self.model.header.channels
         for first in range(0, len(image), step):
@@ -234,7 +271,21 @@ class StackDenoiser:
             result[part] = yield from self.planes.iter_plane(
                 image[part], None if helper is None else helper[part]
             )
+        if not np.isfinite(result).all():
+            msg = (
+                f"the network's result{where} is not finite: the image's values, "
+                f"{np.nanmin(plane):g} to {np.nanmax(plane):g}, reach too far beyond "
+                f"black {self.low:g} and white {self.high:g}: take outliers away or "
+                "give another value_range"
+            )
+            raise InputError(msg)
         return self._from_network(result, plane)
+
+    def _filled(self, plane: NDArray[Any], where: str) -> NDArray[Any]:
+        bad = nonfinite_message(plane, where)
+        if bad and self.options.nan == "raise":
+            raise InputError(bad)
+        return _fill(plane) if bad else plane
 
     def _to_network(self, plane: NDArray[Any]) -> NDArray[np.float32]:
         """(Y, X[, S]) in image units to (C, Y, X) in [0, 1]."""
@@ -247,7 +298,8 @@ class StackDenoiser:
             image = self.stabilizer.forward(image)
         # float64 for the difference: 32-bit counts have more digits than float32
         scaled = (image.astype(np.float64) - self.low) / (self.high - self.low)
-        return scaled.astype(np.float32)
+        with np.errstate(over="ignore"):  # told of when it spoils the result
+            return scaled.astype(np.float32)
 
     def _from_network(
         self, result: NDArray[np.float32], plane: NDArray[Any]
@@ -262,7 +314,9 @@ class StackDenoiser:
         out[..., : image.shape[-1]] = cast_values(image, self.dtype)
         if plane.ndim == 3 and plane.shape[-1] > self.samples_used:
             alpha = plane[..., self.samples_used :]
-            out[..., self.samples_used :] = cast_values(alpha, self.dtype)
+            if alpha.dtype != self.dtype:
+                alpha = cast_values(alpha, self.dtype)
+            out[..., self.samples_used :] = alpha
         if plane.dtype.kind == "f" and self.dtype.kind == "f":
             bad = ~np.isfinite(plane)
             out[bad] = plane[bad].astype(self.dtype)
@@ -273,6 +327,8 @@ class StackDenoiser:
         if kind == "network":
             return None
         if kind == "noisy":
+            return image
+        if kind == "bm3d" and max(image.shape[1:]) < SMALLEST_SIGMA:
             return image
         if kind == "bm3d":
             from napari_gradnet.naive import denoise_plane
@@ -287,6 +343,14 @@ class StackDenoiser:
             "guide (an upper bound, not a denoiser): give guide=..."
         )
         raise ModelError(msg)
+
+
+def _finite(plane: NDArray[Any]) -> NDArray[Any]:
+    """Put the median in place of NaN and infinite values."""
+    good = np.isfinite(plane)
+    if good.all():
+        return plane
+    return np.where(good, plane, np.percentile(plane[good], 50, method="nearest"))
 
 
 def _fill(plane: NDArray[Any]) -> NDArray[Any]:
