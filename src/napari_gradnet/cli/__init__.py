@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "models": "List the packaged models, or show all about one.",
         "demo": "Denoise an embedded noisy photo and draw the result.",
         "train": "Train a network as a YAML file says.",
+        "export": "Write a network for other programs: ONNX or torch.export.",
         "benchmark": "Measure accuracy and speed.",
     }.items()
 }

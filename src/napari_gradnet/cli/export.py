@@ -1,0 +1,25 @@
+"""``gradnet export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("export")
+@click.argument("model")
+@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
+def command(model: str, output: Path) -> int:
+    """Write a network for other programs: ONNX or torch.export.
+
+    OUTPUT ends in .onnx or .pt2. The network takes intensities in [0, 1], float32,
+    shape (N, C, H, W); a model without a guide network has a second input.
+    """
+    from napari_gradnet.api._training import export_network
+
+    difference = export_network(model, output)
+    click.echo(f"{output}: differs from PyTorch by at most {difference:.2g}")
+    return 0
