@@ -62,6 +62,8 @@ def resolve_precision(
         dtype: torch.dtype = getattr(torch, precision)
         return dtype
     choice = _hardware_choice(device)
-    losses = header.metrics.get("precision_loss_db", {})
-    loss = losses.get(str(choice).removeprefix("torch."), float("inf"))
-    return choice if loss < LARGEST_LOSS else torch.float32
+    losses = header.metrics.get("precision_loss_db")
+    name = str(choice).removeprefix("torch.")
+    loss = losses.get(name) if isinstance(losses, dict) else None
+    measured = isinstance(loss, int | float) and loss < LARGEST_LOSS
+    return choice if measured else torch.float32

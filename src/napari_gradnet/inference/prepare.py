@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from napari_gradnet.networks.blocks import Grid
 from napari_gradnet.networks.mskresnet import ResUnit
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
 def prepare(pipeline: Pipeline, device: torch.device) -> Pipeline:
     """Copy a pipeline, ready to run on a device."""
     ready = copy.deepcopy(pipeline).eval()
-    ready.requires_grad_(requires_grad=False)
     fold_batch_norm(ready)
+    ready.eval().requires_grad_(requires_grad=False)  # what folding made, too
     ready.to(device)
     ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ready
@@ -56,10 +57,17 @@ def bytes_per_pixel(pipeline: Pipeline, item_size: int = 4) -> int:
     skips hold: about three times its channels (checked by `gradnet benchmark
     inference`).
     """
-    grid = pipeline.alignment**2
+    parts = (pipeline.network, pipeline.guide)
+    widest = max(_channels_per_pixel(part) for part in parts if part is not None)
+    return int(3 * widest * item_size)
+
+
+def _channels_per_pixel(network: nn.Module) -> float:
+    """Input and output channels of the widest convolution, for one image pixel."""
+    factor = max([1, *(m.factor for m in network.modules() if isinstance(m, Grid))])
     widest = max(
-        (m.in_channels + m.out_channels) / grid
-        for m in pipeline.modules()
+        m.in_channels + m.out_channels
+        for m in network.modules()
         if isinstance(m, nn.Conv2d)
     )
-    return int(3 * widest * item_size)
+    return widest / factor**2

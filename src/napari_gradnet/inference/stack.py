@@ -33,8 +33,8 @@ __all__ = ["NanPolicy", "StackDenoiser", "StackOptions", "Vst"]
 
 NanPolicy = Literal["raise", "keep"]
 Vst = bool | Literal["auto"]
-#: Planes that the camera's law is fitted to.
-ESTIMATE_PLANES = 16
+#: Values that the camera's law is fitted to, of several planes where they are small.
+ESTIMATE_VALUES = 1 << 22
 #: Shortest side for that, and longest side below which no sigma is found, pixels.
 SMALLEST_ESTIMATE = 8
 SMALLEST_SIGMA = 3
@@ -178,7 +178,7 @@ class StackDenoiser:
             )
             raise InputError(msg)
         estimate = estimate_noise(
-            np.stack(planes[:: -(-len(planes) // ESTIMATE_PLANES)]),
+            np.stack(_spread(planes)),
             channel_axis=-1 if self.axes.is_rgb else None,
         )
         if vst is True or needs_stabilization(estimate):
@@ -343,6 +343,13 @@ class StackDenoiser:
             "guide (an upper bound, not a denoiser): give guide=..."
         )
         raise ModelError(msg)
+
+
+def _spread(planes: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """As many planes as a noise estimate needs, evenly spread."""
+    count = min(max(1, ESTIMATE_VALUES // planes[0].size), len(planes))
+    middles = (np.arange(count) + 0.5) * len(planes) / count
+    return [planes[int(k)] for k in middles]
 
 
 def _finite(plane: NDArray[Any]) -> NDArray[Any]:
