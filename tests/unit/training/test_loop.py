@@ -1,0 +1,266 @@
+"""What a run does besides resuming."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from napari_gradnet.bundle import load_model, read_header
+from napari_gradnet.errors import ConfigError, TrainingError
+from napari_gradnet.events import drain
+from napari_gradnet.training.checkpoint import load_checkpoint
+from napari_gradnet.training.events import (
+    CheckpointSaved,
+    EpochDone,
+    Restarted,
+    Started,
+    StepDone,
+    Validated,
+    ValidationImage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Config = Callable[..., dict[str, Any]]
+    Start = Callable[..., Any]
+
+
+def run(trainer: Any) -> list[Any]:
+    events: list[Any] = []
+    drain(trainer.run(), events.append)
+    return events
+
+
+def losses(events: list[Any]) -> list[float]:
+    return [e.loss for e in events if isinstance(e, StepDone)]
+
+
+def test_overfits_one_batch(config: Config, start: Start) -> None:
+    trainer = start(config(training={"learning_rate": 0.01}))
+    from napari_gradnet.data.sources import load_data
+
+    values = trainer.experiment
+    data = load_data(values.data, 1, 16, trainer.arrays)
+    batch = next(data.iter_epoch(seed=0, epoch=0, batch_size=8, patch_size=16))
+    noise = float((batch.noisy - batch.clean).abs().mean())
+    trainer.learner.guided.loss.config = trainer.experiment.loss.model_copy(
+        update={"gradient_weight": 0.0}
+    )
+    for step in range(400):
+        loss = trainer.learner.optimize(batch, 0.01, step + 1)
+    assert loss < 0.4 * noise
+
+
+def test_events_come_in_order(config: Config, start: Start) -> None:
+    values = config(training={"num_epochs": 2})
+    values["data"]["validation"]["num_pictures"] = 1
+    events = run(start(values))
+    names = [type(e).__name__ for e in events]
+    epoch = ["StepDone"] * 3 + ["EpochDone", "Validated"]
+    assert names[:8] == ["Started", "StageStarted", *epoch, "ValidationImage"]
+    assert names[-2:] == ["CheckpointSaved", "CheckpointSaved"]
+    assert [e.step for e in events if isinstance(e, StepDone)] == [1, 2, 3, 4, 5, 6]
+    (first, *_) = (e for e in events if isinstance(e, EpochDone))
+    assert first.loss == pytest.approx(sum(losses(events)[:3]) / 3, rel=1e-12)
+    image = next(e for e in events if isinstance(e, ValidationImage))
+    assert image.noisy.shape == image.clean.shape == (32, 32)
+    assert image.path.exists()
+    assert isinstance(events[0], Started)
+    assert "6 images, 2 held out" in events[0].message
+    assert isinstance(events[-1], CheckpointSaved)
+    assert read_header(events[-1].path).training["steps"] == 6
+
+
+def test_validation_is_of_the_average_and_leaves_the_weights(
+    config: Config, start: Start
+) -> None:
+    trainer = start(config(training={"ema": 0.99}))
+    for event in trainer.run():
+        if isinstance(event, StepDone) and event.step == 3:
+            before = {k: v.clone() for k, v in trainer.pipeline.state_dict().items()}
+        if isinstance(event, Validated):
+            break
+    for key, value in trainer.pipeline.state_dict().items():
+        assert torch.equal(value, before[key])
+        if "weight" in key:
+            assert not torch.equal(value, trainer.learner.average.state[key])
+
+
+def poison(trainer: Any, calls: set[int]) -> None:
+    """Make the loss NaN at the given calls, counted from 1."""
+    count = 0
+
+    def hook(_module: Any, _inputs: Any, loss: torch.Tensor) -> torch.Tensor:
+        nonlocal count
+        count += 1
+        return loss * float("nan") if count in calls else loss
+
+    trainer.learner.guided.register_forward_hook(hook)
+
+
+def test_restarts_from_the_last_good_state(config: Config, start: Start) -> None:
+    trainer = start(config(training={"num_epochs": 2}))
+    poison(trainer, {5})
+    events = run(trainer)
+    (restart,) = (e for e in events if isinstance(e, Restarted))
+    assert restart.step == 0
+    assert "the loss is nan at step 5 (epoch 2, batch 2, cut from " in restart.message
+    assert "array:photos[" in restart.message
+    steps = [e for e in events if isinstance(e, StepDone)]
+    # five batches of six: the bad one is left out; half the rate since the restart
+    assert [e.step for e in steps] == [1, 2, 3, 4, 1, 2, 3, 4, 5]
+    assert steps[0].learning_rate == 2 * steps[-1].learning_rate
+    assert steps[0].loss == steps[4].loss
+
+
+def test_stops_where_restarts_are_used_up(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    trainer = start(config(training={"nan_restarts": 1}))
+    poison(trainer, {2, 4})
+    with pytest.raises(
+        TrainingError, match=r"the loss is nan at step 2 .*cut from array:photos"
+    ):
+        run(trainer)
+    state = load_checkpoint(tmp_path / "run/last.pt")
+    assert all(bool(torch.isfinite(t).all()) for t in state["network"].values())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    trainer = start(config())
+    work = trainer.run()
+    while not isinstance(next(work), StepDone):
+        pass
+    with torch.no_grad():
+        next(trainer.pipeline.parameters())[0] = float("inf")
+    work.close()
+    assert load_checkpoint(tmp_path / "run/last.pt")["step"] == 0
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_accumulated_parts_equal_the_whole_batch(
+    config: Config, start: Start, clip: float | None
+) -> None:
+    network = {"name": "dn-resnet", "in_channels": 1, "depth": 3, "init": "kaiming"}
+    results = []
+    for parts in (1, 4):
+        training = {"accumulate": parts, "clip_gradient": clip, "num_epochs": 1}
+        values = config(network=network, training=training)
+        events = run(start(values, f"parts-{parts}"))
+        results.append(losses(events))
+    assert results[0] == pytest.approx(results[1], rel=1e-4)
+
+
+def test_batch_that_cannot_be_cut(config: Config, start: Start) -> None:
+    with pytest.raises(ConfigError, match="batch_size=8 cannot be cut into"):
+        start(config(training={"accumulate": 3}))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_sixteen_bits_follow_float32(
+    precision: str, config: Config, start: Start, tmp_path: Path
+) -> None:
+    exact = losses(run(start(config(training={"num_epochs": 2}), "exact")))
+    values = config(training={"num_epochs": 2, "precision": precision})
+    rough = losses(run(start(values)))
+    assert rough == pytest.approx(exact, rel=0.05)
+    assert rough != exact
+    scaler = load_checkpoint(tmp_path / "run/last.pt")["scaler"]
+    assert bool(scaler) == (precision == "float16")
+
+
+def test_compiled_is_the_same(
+    config: Config, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = losses(run(start(config(training={"num_epochs": 1}), "plain")))
+    asked = []
+    eager = partial(torch.compile, backend="eager")
+
+    def spy(module: Any) -> Any:
+        asked.append(module)
+        return eager(module)
+
+    monkeypatch.setattr(torch, "compile", spy)
+    trainer = start(config(training={"num_epochs": 1, "compile": True}))
+    assert asked == [trainer.learner.guided]
+    assert losses(run(trainer)) == pytest.approx(plain, rel=1e-5)
+
+
+def test_fine_tuning_with_frozen_layers(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    drain(start(config(training={"num_epochs": 1}), "first").run())
+    model = tmp_path / "first/tiny.safetensors"
+    values = config(
+        training={"num_epochs": 1, "freeze": ["network.head"]}, init=str(model)
+    )
+    first = load_model(model)[0].state_dict()
+    names = [n for n in first if n.startswith("network.")]
+    layer = names[0].rpartition(".")[0]
+    values["training"]["freeze"] = [layer]
+    trainer = start(values, "second")
+    start_state = trainer.pipeline.state_dict()
+    assert all(
+        torch.equal(start_state[k], v) for k, v in first.items() if "num_" not in k
+    )
+    run(trainer)
+    for key, value in trainer.pipeline.state_dict().items():
+        if key.startswith(layer):
+            assert torch.equal(value, first[key])
+        elif key.endswith("weight"):
+            assert not torch.equal(value, first[key])
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [(["no.such.layer"], "names no layer; there are network"), (["*"], "no layer to")],
+)
+def test_freezing_what_cannot_be(
+    patterns: list[str], message: str, config: Config, start: Start
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        start(config(training={"freeze": patterns}))
+
+
+def test_model_of_another_network_cannot_be_the_start(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    drain(start(config(training={"num_epochs": 1}), "first").run())
+    model = str(tmp_path / "first/tiny.safetensors")
+    network = {"name": "dncnn", "in_channels": 1, "num_features": 8, "depth": 4}
+    with pytest.raises(TrainingError, match="holds another network"):
+        start(config(network=network, init=model), "second")
+
+
+def test_time_budget_ends_a_run(config: Config, start: Start) -> None:
+    values = config(
+        training={"num_epochs": 10_000, "max_minutes": 0.01, "schedule": "cosine"}
+    )
+    events = run(start(values))
+    last = [e for e in events if isinstance(e, StepDone)][-1]
+    assert last.progress == pytest.approx(1.0, abs=0.3)
+    assert last.epoch < 10_000
+    assert isinstance(events[-1], CheckpointSaved)
+
+
+def test_less_than_one_batch(config: Config, start: Start) -> None:
+    trainer = start(config(training={"batch_size": 100}))
+    with pytest.raises(ConfigError, match="an epoch has 24 patches, less than one"):
+        run(trainer)
+
+
+def test_tensorboard_events(config: Config, start: Start, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run(start(config(training={"num_epochs": 4, "tensorboard": True})))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    seen = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
+    assert [e.step for e in seen.Scalars("psnr")] == [3, 6, 9, 12]
+    assert [e.step for e in seen.Scalars("loss")] == [10]
