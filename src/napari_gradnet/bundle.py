@@ -123,7 +123,7 @@ def packaged_model_folder() -> Path:
 def list_packaged() -> dict[str, Path]:
     """Packaged models by name."""
     folder = packaged_model_folder()
-    return {p.stem: p for p in sorted(folder.glob("*.safetensors"))}
+    return dict(sorted((p.stem, p) for p in folder.glob("*.safetensors")))
 
 
 def file_sha256(path: Path) -> str:

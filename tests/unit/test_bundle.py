@@ -368,10 +368,11 @@ def test_weights_that_could_not_be_loaded_are_not_saved(
 def test_list_packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "packaged_model_folder", lambda: tmp_path)
     assert bundle.list_packaged() == {}
-    paths = [write_tiny_model(tmp_path, n) for n in ("grey", "color")]
+    names = ("color", "grey", "grey-gradnet")
+    paths = {name: write_tiny_model(tmp_path, name) for name in names}
     (tmp_path / ".grey.safetensors.tmp-x").write_bytes(b"")
     (tmp_path / "README.md").write_bytes(b"")
-    assert bundle.list_packaged() == {"color": paths[1], "grey": paths[0]}
+    assert list(bundle.list_packaged().items()) == list(paths.items())
 
 
 def test_header_needs_little() -> None:

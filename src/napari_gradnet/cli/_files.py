@@ -74,13 +74,18 @@ def output_paths(
     click.UsageError
         Two inputs would have the same output, or one file is named for many inputs.
     """
-    if output.suffix.lower() in _IMAGE_SUFFIXES and not output.is_dir():
-        if len(inputs) > 1:
+    if not output.is_dir():
+        # with one input any suffix means a file: the writer tells which there are
+        if len(inputs) == 1 and output.suffix:
+            return [output]
+        if output.suffix.lower() in _IMAGE_SUFFIXES:
             msg = (
                 f"{len(inputs)} inputs cannot all be written to {output}: name a folder"
             )
             raise click.UsageError(msg)
-        return [output]
+        if output.exists():
+            msg = f"{output} is a file: name a folder or an image file"
+            raise click.UsageError(msg)
     names = [p.with_suffix(suffix).name if suffix else p.name for p in inputs]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
