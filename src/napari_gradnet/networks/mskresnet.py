@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MSKResNet", "ResidualModules"]
 
+
 class ResUnit(nn.Module):
     """Convolution, BatchNorm, ReLU, convolution, add the input, ReLU."""
 
