@@ -175,7 +175,15 @@ def resolve_axes(
     message : str
         A sentence that says what was guessed; empty when `axes` was given or the image
         has two dimensions.
+
+    Raises
+    ------
+    AxesError
+        The axes do not fit, cannot be guessed, or a length is not known yet.
     """
+    if any(k != k for k in shape):  # dask's NaN
+        msg = f"the array's shape {tuple(shape)} is not known yet: compute it first"
+        raise AxesError(msg)
     shape = tuple(int(k) for k in shape)
     if axes is not None:
         return ImageAxes(axes.upper(), shape), ""

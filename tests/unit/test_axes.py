@@ -124,3 +124,9 @@ def test_axes_that_do_not_fit(
 ) -> None:
     with pytest.raises(AxesError, match=message):
         resolve_axes(shape, axes)
+
+
+def test_a_length_that_is_not_known_yet() -> None:
+    message = r"shape \(nan, 5\) is not known yet: compute it first"
+    with pytest.raises(AxesError, match=message):
+        resolve_axes((float("nan"), 5))

@@ -148,6 +148,12 @@ class StackDenoiser:
             intensities = list(samples)
         self.stabilizer = self._stabilizer(intensities)
         self.low, self.high = self._range(np.dtype(dtype), intensities)
+        if not math.isfinite(self.high - self.low):
+            msg = (
+                f"values from {self.low:g} to {self.high:g} span more than float64 "
+                "holds: divide the image first"
+            )
+            raise InputError(msg)
 
     def _check_channels(self) -> int:
         """Number of samples of a pixel that are intensities (alpha is none)."""

@@ -181,6 +181,12 @@ def test_a_hot_pixel_does_not_make_the_rest_nan(models: Models) -> None:
         denoise(image, models["grey-attention"], vst=False)
 
 
+def test_values_beyond_all_measure(models: Models) -> None:
+    image = np.where(np.indices((20, 20)).sum(0) % 2, 1e308, -1e308)
+    with pytest.raises(InputError, match="span more than float64 holds"):
+        denoise(image, models["grey"], vst=False)
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
