@@ -9,6 +9,7 @@ part that a 2-D denoiser sees at once.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,31 @@ class ImageAxes:
             n *= k
         return n
 
+    def channel_of(self, number: int) -> int:
+        """Channel (position along C) of a plane; 0 where there is no C."""
+        if "C" not in self.axes:
+            return 0
+        after = self.stack_shape[self.stack_axes.index("C") + 1 :]
+        return number // math.prod(after) % self.length("C")
+
+    def spread_planes(self, most: int) -> dict[int, list[int]]:
+        """Choose planes that stand for each channel.
+
+        Parameters
+        ----------
+        most : int
+            Planes of a channel; they are evenly spread, first and last among them.
+
+        Returns
+        -------
+        dict of int to list of int
+            Plane numbers by channel.
+        """
+        numbers: dict[int, list[int]] = {}
+        for number in range(self.num_planes):
+            numbers.setdefault(self.channel_of(number), []).append(number)
+        return {c: _spread(planes, most) for c, planes in numbers.items()}
+
     def iter_planes(self) -> Iterator[tuple[int | slice, ...]]:
         """Indices into the array, one a plane, in C order of `stack_axes`.
 
@@ -137,6 +163,14 @@ class ImageAxes:
         """Bring a ``YX(S)`` plane back into the array's own order."""
         order = self._order()
         return plane.transpose(tuple(order.index(i) for i in range(len(order))))
+
+
+def _spread(values: list[int], most: int) -> list[int]:
+    """At most `most` of the values, the first and the last among them."""
+    if len(values) <= most:
+        return values
+    step = (len(values) - 1) / max(1, most - 1)
+    return [values[round(i * step)] for i in range(most)]
 
 
 def guess_axes(shape: Sequence[int]) -> str:

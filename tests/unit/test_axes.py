@@ -130,3 +130,23 @@ def test_a_length_that_is_not_known_yet() -> None:
     message = r"shape \(nan, 5\) is not known yet: compute it first"
     with pytest.raises(AxesError, match=message):
         resolve_axes((float("nan"), 5))
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "channels"),
+    [
+        ("TCYX", (2, 3, 4, 4), [0, 1, 2, 0, 1, 2]),
+        ("CZYX", (2, 3, 4, 4), [0, 0, 0, 1, 1, 1]),
+        ("ZYX", (3, 4, 4), [0, 0, 0]),
+        ("YCX", (4, 2, 4), [0, 1]),
+    ],
+)
+def test_channel_of_every_plane(axes, shape, channels):
+    image = ImageAxes(axes, shape)
+    assert [image.channel_of(k) for k in range(image.num_planes)] == channels
+
+
+def test_spread_planes_covers_every_channel():
+    image = ImageAxes("TCYX", (40, 2, 4, 4))
+    spread = image.spread_planes(4)
+    assert spread == {0: [0, 26, 52, 78], 1: [1, 27, 53, 79]}

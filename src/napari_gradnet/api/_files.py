@@ -8,7 +8,7 @@ from napari_gradnet.events import OnEvent, drain
 from napari_gradnet.gradient import GradientKind, sobel_gradient
 from napari_gradnet.inference.files import iter_denoise_file, iter_map_file
 from napari_gradnet.inference.naive import naive_denoise
-from napari_gradnet.inference.stack import NanPolicy, StackOptions, Vst
+from napari_gradnet.inference.options import NanPolicy, StackOptions, Vst
 from napari_gradnet.values import output_dtype
 
 if TYPE_CHECKING:

@@ -39,7 +39,10 @@ def attention_modules(network: nn.Module) -> list[ChannelAttention]:
 
 
 def sample_windows(
-    size: tuple[int, int], alignment: int, window: int | None = None
+    size: tuple[int, int],
+    alignment: int,
+    window: int | None = None,
+    whole: int | None = None,
 ) -> list[tuple[slice, slice]]:
     """Windows from which a plane's statistics are gathered.
 
@@ -51,7 +54,9 @@ def sample_windows(
         Windows start at multiples of it.
     window : int, optional
         Largest side of a window, pixels. When not given, it is the whole plane up to
-        2**20 pixels, else 256.
+        `whole` pixels, else 256.
+    whole : int, optional
+        2**20 when not given, and never more.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def sample_windows(
         One window with the whole plane, or 4 in the centres of its quarters.
     """
     if window is None:
-        if size[0] * size[1] <= WHOLE_PIXELS:
+        if size[0] * size[1] <= min(whole or WHOLE_PIXELS, WHOLE_PIXELS):
             return [(slice(0, size[0]), slice(0, size[1]))]
         window = WINDOW
     rows, columns = (_spread(length, window, alignment) for length in size)

@@ -12,25 +12,28 @@ from napari_gradnet.axes import ImageAxes, resolve_axes
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, OnEvent, Progress, drain
 from napari_gradnet.inference.models import Model, choose_model, open_model
-from napari_gradnet.inference.stack import StackDenoiser, StackOptions
+from napari_gradnet.inference.options import StackOptions
+from napari_gradnet.inference.stack import StackDenoiser
 from napari_gradnet.values import check_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_gradnet.inference.options import NanPolicy, Vst
     from napari_gradnet.inference.precision import Precision
-    from napari_gradnet.inference.stack import NanPolicy, Vst
 
     ReadPlane = Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
+    #: Planes by channel.
+    Samples = dict[int, list[NDArray[Any]]]
 
 __all__ = ["denoise", "iter_denoise", "prepare_stack", "run_stack"]
 
 logger = logging.getLogger(__name__)
 
-#: Planes that are read to settle the scaling of an image that is not in memory.
+#: Planes of a channel that are read to settle its scaling.
 NUM_SAMPLE_PLANES = 16
 #: Values that are looked at in a sample plane.
 SAMPLE_VALUES = 1 << 20
@@ -69,42 +72,36 @@ def _as_array(image: Any) -> ArrayLike:
     return image
 
 
-def sample_array(image: ArrayLike, axes: ImageAxes) -> list[NDArray[Any]]:
-    """Planes that stand for the whole image, evenly spread, with their pixels thinned.
+def sample_planes(read: Callable[[int], NDArray[Any]], axes: ImageAxes) -> Samples:
+    """Read planes that stand for each channel, at most 16, with their pixels thinned.
 
-    All planes of an array in memory; at most 16 of another one.
-    """
-    indices = list(axes.iter_planes())
-    most = len(indices) if isinstance(image, np.ndarray) else NUM_SAMPLE_PLANES
-    if len(indices) > most:
-        chosen = np.linspace(0, len(indices) - 1, most).round().astype(int)
-        indices = [indices[i] for i in chosen]
-    planes = (axes.to_plane(np.asarray(image[i])) for i in indices)
-    return thin(planes, len(indices))
-
-
-def thin(planes: Iterable[NDArray[Any]], count: int) -> list[NDArray[Any]]:
-    """Take every n-th row and column, so that percentiles of a stack stay cheap.
+    Every n-th row and column is kept where a stack is large, so that percentiles stay
+    cheap and few planes are in memory.
 
     Parameters
     ----------
-    planes : iterable of ndarray
-        Taken one at a time; of large ones only what is needed stays in memory.
-    count : int
-        How many there are.
+    read : callable
+        Plane number to plane, in ``YX(S)`` order.
+    axes : ImageAxes
+        Of the image.
     """
-    samples = []
-    for plane in planes:
-        total = plane.size * count
-        step = math.ceil(math.sqrt(total / (SAMPLE_VALUES * NUM_SAMPLE_PLANES)))
-        samples.append(plane[::step, ::step].copy() if step > 1 else plane)
+    numbers = axes.spread_planes(NUM_SAMPLE_PLANES)
+    count = sum(len(planes) for planes in numbers.values())
+    samples: Samples = {}
+    for channel, planes in numbers.items():
+        for number in planes:
+            plane = read(number)
+            budget = SAMPLE_VALUES * NUM_SAMPLE_PLANES
+            step = math.ceil(math.sqrt(plane.size * count / budget))
+            kept = plane[::step, ::step].copy() if step > 1 else plane
+            samples.setdefault(channel, []).append(kept)
     return samples
 
 
 def prepare_stack(
     axes: ImageAxes,
     dtype: np.dtype[Any],
-    samples: Sequence[NDArray[Any]],
+    samples: Samples,
     model: str | Path | Model,
     *,
     device: str = "auto",
@@ -159,8 +156,7 @@ def run_stack(
     done = 0
     yield Progress(0, total, "tile", message)
     for number in range(count):
-        where = f" of plane {number}" if count > 1 else ""
-        work = stack.iter_plane(*read(number), where)
+        work = stack.iter_plane(*read(number), number=number)
         while True:
             try:
                 next(work)
@@ -196,7 +192,10 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     array = _as_array(image)
     checked, guessed = resolve_axes(array.shape, axes)
     options = StackOptions(tile, ensemble, vst, nan, dtype, value_range)
-    samples = sample_array(array, checked)
+    indices = list(checked.iter_planes())
+    samples = sample_planes(
+        lambda number: checked.to_plane(np.asarray(array[indices[number]])), checked
+    )
     stack, chosen = prepare_stack(
         checked,
         np.dtype(array.dtype),
@@ -212,7 +211,6 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     del samples
     helper = None if guide is None else _check_guide(guide, array, stack.model)
     result = _check_out(out, array, stack)
-    indices = list(checked.iter_planes())
 
     def read(number: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
         index = indices[number]

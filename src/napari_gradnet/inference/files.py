@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_gradnet import __version__
 from napari_gradnet.events import Event, Progress
-from napari_gradnet.inference.denoise import (
-    NUM_SAMPLE_PLANES,
-    prepare_stack,
-    run_stack,
-    thin,
-)
+from napari_gradnet.inference.denoise import prepare_stack, run_stack, sample_planes
 from napari_gradnet.io import create_like, open_image
 
 if TYPE_CHECKING:
@@ -22,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_gradnet.inference.models import Model
+    from napari_gradnet.inference.options import StackOptions
     from napari_gradnet.inference.precision import Precision
-    from napari_gradnet.inference.stack import StackOptions
 
 __all__ = ["iter_denoise_file", "processing_record"]
 
@@ -79,8 +74,7 @@ def iter_denoise_file(
         Input, model or output cannot be used; nothing stands under `output` then.
     """
     with open_image(path, axes=axes) as source:
-        count = min(NUM_SAMPLE_PLANES, source.num_planes)
-        samples = thin(source.sample_planes(count), count)
+        samples = sample_planes(source.read_plane, source.axes)
         stack, chosen = prepare_stack(
             source.axes,
             source.dtype,

@@ -91,6 +91,8 @@ class PlaneDenoiser:
         self.has_attention = bool(attention_modules(model.pipeline))
         self._tile = tile
         self._window: int | None = None
+        # follows from the network alone, so that results do not depend on the machine
+        self._whole = CPU_BUDGET // bytes_per_pixel(model.pipeline)
 
     def _max_pixels(self) -> int:
         device = self.model.device
@@ -203,13 +205,13 @@ class PlaneDenoiser:
         return result
 
     def _needs_windows(self, size: tuple[int, int]) -> bool:
-        windows = sample_windows(size, self.alignment, self._window)
+        windows = sample_windows(size, self.alignment, self._window, self._whole)
         return self.has_attention and len(windows) > 1
 
     def _gather(self, image: Tensor, guide: Tensor | None) -> list[Tensor]:
         size = (int(image.shape[1]), int(image.shape[2]))
         while True:
-            windows = sample_windows(size, self.alignment, self._window)
+            windows = sample_windows(size, self.alignment, self._window, self._whole)
             helper = None if guide is None else stack_windows(guide, windows)
             try:
                 with self.model.lock, gathered_means(self.model.pipeline) as means:

@@ -2,109 +2,34 @@
 
 from __future__ import annotations
 
-import math
-import operator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_gradnet.errors import InputError, ModelError
 from napari_gradnet.inference.plane import PlaneDenoiser
+from napari_gradnet.inference.scaling import settle_scaling
 from napari_gradnet.noise.estimate import estimate_noise
-from napari_gradnet.noise.stabilize import Stabilizer, needs_stabilization
 from napari_gradnet.values import (
     cast_values,
     check_dtype,
     nonfinite_message,
     output_dtype,
-    robust_range,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_gradnet.axes import ImageAxes
     from napari_gradnet.inference.models import Model
+    from napari_gradnet.inference.options import StackOptions
 
-__all__ = ["NanPolicy", "StackDenoiser", "StackOptions", "Vst"]
+__all__ = ["StackDenoiser"]
 
-NanPolicy = Literal["raise", "keep"]
-Vst = bool | Literal["auto"]
-#: Values that the camera's law is fitted to, of several planes where they are small.
-ESTIMATE_VALUES = 1 << 22
-#: Shortest side for that, and longest side below which no sigma is found, pixels.
-SMALLEST_ESTIMATE = 8
+#: Longest side below which no sigma is found, pixels.
 SMALLEST_SIGMA = 3
-
-
-@dataclass(frozen=True)
-class StackOptions:
-    """How an image is denoised, apart from the model.
-
-    Parameters
-    ----------
-    tile : int, optional
-        Largest side of a tile, pixels; from the free memory when not given.
-    ensemble : bool
-        Average over 8 flips and rotations.
-    vst : bool or "auto"
-        Stabilise the variance of counts first; ``auto`` where the noise depends on the
-        signal.
-    nan : {"raise", "keep"}
-        Refuse NaN and infinity, or fill them for the network and put them back.
-    dtype : str
-        ``same`` or a dtype's name.
-    value_range : (float, float), optional
-        Black and white, in the image's units; see `api.denoise` for the default.
-    """
-
-    tile: int | None = None
-    ensemble: bool = False
-    vst: Vst = "auto"
-    nan: NanPolicy = "raise"
-    dtype: str = "same"
-    value_range: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        if self.nan not in get_args(NanPolicy):
-            msg = f"nan={self.nan!r} is unknown: use 'raise' or 'keep'"
-            raise InputError(msg)
-        vst: Any = self.vst
-        if isinstance(vst, np.bool_):  # NumPy's True is not Python's
-            object.__setattr__(self, "vst", bool(vst))
-        elif not (isinstance(vst, bool) or vst == "auto"):
-            msg = f"vst={vst!r} is unknown: use 'auto', True or False"
-            raise InputError(msg)
-        if self.tile is not None:
-            object.__setattr__(self, "tile", _whole_tile(self.tile))
-        if self.value_range is not None:
-            object.__setattr__(self, "value_range", _black_white(self.value_range))
-
-
-def _whole_tile(tile: Any) -> int:
-    try:
-        whole = operator.index(tile)
-    except TypeError as error:
-        msg = f"tile={tile!r} must be a whole number of pixels"
-        raise InputError(msg) from error
-    if whole < 1:
-        msg = f"tile={tile} must be at least 1 pixel"
-        raise InputError(msg)
-    return whole
-
-
-def _black_white(value_range: Any) -> tuple[float, float]:
-    try:
-        low, high = (float(v) for v in value_range)
-    except (TypeError, ValueError):
-        low = high = float("nan")
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        msg = f"value_range={value_range}: give black first, then white"
-        raise InputError(msg)
-    return low, high
 
 
 class StackDenoiser:
@@ -117,8 +42,8 @@ class StackDenoiser:
         Of the image.
     dtype : numpy.dtype
         Of the image.
-    samples : sequence of ndarray
-        ``YX`` or ``YXS`` planes, or parts of them, that stand for the whole image.
+    samples : mapping of int to sequence of ndarray
+        For each channel ``YX`` or ``YXS`` planes, or parts of them, that stand for it.
     options : StackOptions
 
     Raises
@@ -134,7 +59,7 @@ class StackDenoiser:
         model: Model,
         axes: ImageAxes,
         dtype: np.dtype[Any],
-        samples: Sequence[NDArray[Any]],
+        samples: Mapping[int, Sequence[NDArray[Any]]],
         options: StackOptions,
     ) -> None:
         self.model = model
@@ -143,17 +68,15 @@ class StackDenoiser:
         self.dtype = output_dtype(options.dtype, check_dtype(dtype))
         self.samples_used = self._check_channels()
         self.planes = PlaneDenoiser(model, tile=options.tile, ensemble=options.ensemble)
-        intensities = [s[..., : self.samples_used] for s in samples]
-        if not axes.is_rgb:
-            intensities = list(samples)
-        self.stabilizer = self._stabilizer(intensities)
-        self.low, self.high = self._range(np.dtype(dtype), intensities)
-        if not math.isfinite(self.high - self.low):
-            msg = (
-                f"values from {self.low:g} to {self.high:g} span more than float64 "
-                "holds: divide the image first"
+        self.scalings = {
+            channel: settle_scaling(
+                [p[..., :3] if axes.is_rgb else p for p in planes],
+                np.dtype(dtype),
+                options,
+                rgb=axes.is_rgb,
             )
-            raise InputError(msg)
+            for channel, planes in samples.items()
+        }
 
     def _check_channels(self) -> int:
         """Number of samples of a pixel that are intensities (alpha is none)."""
@@ -168,69 +91,17 @@ class StackDenoiser:
             raise ModelError(msg)
         return samples
 
-    def _stabilizer(self, samples: Sequence[NDArray[Any]]) -> Stabilizer | None:
-        vst = self.options.vst
-        if vst is False or (self.axes.is_rgb and vst == "auto"):
-            return None
-        planes = [_finite(s) for s in samples if np.isfinite(s).any()]
-        if not planes:
-            return None
-        if min(self.axes.plane_shape[:2]) < SMALLEST_ESTIMATE:
-            if vst == "auto":
-                return None
-            msg = (
-                f"vst=True: the noise of planes of {self.axes.plane_shape[:2]} pixels "
-                "cannot be measured: use vst=False"
-            )
-            raise InputError(msg)
-        estimate = estimate_noise(
-            np.stack(_spread(planes)),
-            channel_axis=-1 if self.axes.is_rgb else None,
-        )
-        if vst is True or needs_stabilization(estimate):
-            return Stabilizer.from_estimate(estimate)
-        return None
-
-    def _range(
-        self, dtype: np.dtype[Any], samples: Sequence[NDArray[Any]]
-    ) -> tuple[float, float]:
-        given = self.options.value_range
-        if self.stabilizer is None:
-            if given is not None:
-                return given
-            if dtype == np.uint8:
-                return 0.0, 255.0
-            return robust_range(samples)
-        if given is not None:
-            ends = self.stabilizer.forward(np.array(given, np.float64))
-            if ends[0] >= ends[1]:
-                msg = (
-                    f"value_range={given} lies below the camera's dark level "
-                    f"{self.stabilizer.offset:g}: give another one or vst=False"
-                )
-                raise InputError(msg)
-            return float(ends[0]), float(ends[1])
-        return robust_range(
-            [self.stabilizer.forward(s[np.isfinite(s)]) for s in samples]
-        )
-
     @property
     def record(self) -> dict[str, Any]:
         """How the image is denoised, for its history."""
+        scalings = [scaling.record for _, scaling in sorted(self.scalings.items())]
         record: dict[str, Any] = {
             **self.model.record,
-            "black": self.low,
-            "white": self.high,
             "ensemble": self.options.ensemble,
-            "variance_stabilised": self.stabilizer is not None,
         }
-        if self.stabilizer is not None:
-            record |= {
-                "gain": self.stabilizer.gain,
-                "offset": self.stabilizer.offset,
-                "read_noise": self.stabilizer.read_noise,
-            }
-        return record
+        if len(scalings) == 1:
+            return record | scalings[0]
+        return record | {"channels": scalings}
 
     def count_tiles(self) -> int:
         """Steps that one plane takes."""
@@ -242,7 +113,8 @@ class StackDenoiser:
         self,
         plane: NDArray[Any],
         guide: NDArray[Any] | None = None,
-        where: str = "",
+        *,
+        number: int = 0,
     ) -> Generator[None, None, NDArray[Any]]:
         """Denoise a plane; yields after every tile.
 
@@ -252,8 +124,8 @@ class StackDenoiser:
             In the image's units and dtype.
         guide : ndarray, shape of `plane`, optional
             In the image's units; replaces the model's own guide.
-        where : str
-            Names the plane in errors, for example ``" of plane 3"``.
+        number : int
+            Of the plane in the image, which says its channel.
 
         Returns
         -------
@@ -265,11 +137,14 @@ class StackDenoiser:
         InputError
             There are NaN or infinite values and `nan` is ``"raise"``.
         """
-        image = self._to_network(self._filled(plane, where))
+        where = f" of plane {number}" if self.axes.num_planes > 1 else ""
+        scaling = self.scalings[self.axes.channel_of(number)]
+        image = scaling.forward(self._channels_first(self._filled(plane, where)))
         if guide is None:
             helper = self._own_guide(image)
         else:
-            helper = self._to_network(self._filled(guide, f" of the guide{where}"))
+            filled = self._filled(guide, f" of the guide{where}")
+            helper = scaling.forward(self._channels_first(filled))
         result = np.empty(image.shape, np.float32)
         step = self.model.header.channels
         for first in range(0, len(image), step):
@@ -281,11 +156,11 @@ class StackDenoiser:
             msg = (
                 f"the network's result{where} is not finite: the image's values, "
                 f"{np.nanmin(plane):g} to {np.nanmax(plane):g}, reach too far beyond "
-                f"black {self.low:g} and white {self.high:g}: take outliers away or "
-                "give another value_range"
+                f"black and white ({scaling.low:g}, {scaling.high:g}): take outliers "
+                "away or give another value_range"
             )
             raise InputError(msg)
-        return self._from_network(result, plane)
+        return self._merge(scaling.inverse(result), plane)
 
     def _filled(self, plane: NDArray[Any], where: str) -> NDArray[Any]:
         bad = nonfinite_message(plane, where)
@@ -293,28 +168,14 @@ class StackDenoiser:
             raise InputError(bad)
         return _fill(plane) if bad else plane
 
-    def _to_network(self, plane: NDArray[Any]) -> NDArray[np.float32]:
-        """(Y, X[, S]) in image units to (C, Y, X) in [0, 1]."""
-        image = (
-            plane[..., : self.samples_used].transpose(2, 0, 1)
-            if plane.ndim == 3
-            else plane[None]
-        )
-        if self.stabilizer is not None:
-            image = self.stabilizer.forward(image)
-        # float64 for the difference: 32-bit counts have more digits than float32
-        scaled = (image.astype(np.float64) - self.low) / (self.high - self.low)
-        with np.errstate(over="ignore"):  # told of when it spoils the result
-            return scaled.astype(np.float32)
+    def _channels_first(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """(Y, X[, S]) to (C, Y, X), without alpha."""
+        if plane.ndim == 2:
+            return plane[None]
+        return plane[..., : self.samples_used].transpose(2, 0, 1)
 
-    def _from_network(
-        self, result: NDArray[np.float32], plane: NDArray[Any]
-    ) -> NDArray[Any]:
-        image: NDArray[Any] = (
-            result.astype(np.float64) * (self.high - self.low) + self.low
-        )
-        if self.stabilizer is not None:
-            image = self.stabilizer.inverse(image)
+    def _merge(self, image: NDArray[Any], plane: NDArray[Any]) -> NDArray[Any]:
+        """Cast a result (C, Y, X) and put back what is none of its business."""
         image = image[0] if plane.ndim == 2 else image.transpose(1, 2, 0)
         out = np.empty(plane.shape, self.dtype)
         out[..., : image.shape[-1]] = cast_values(image, self.dtype)
@@ -349,21 +210,6 @@ class StackDenoiser:
             "guide (an upper bound, not a denoiser): give guide=..."
         )
         raise ModelError(msg)
-
-
-def _spread(planes: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    """As many planes as a noise estimate needs, evenly spread."""
-    count = min(max(1, ESTIMATE_VALUES // planes[0].size), len(planes))
-    middles = (np.arange(count) + 0.5) * len(planes) / count
-    return [planes[int(k)] for k in middles]
-
-
-def _finite(plane: NDArray[Any]) -> NDArray[Any]:
-    """Put the median in place of NaN and infinite values."""
-    good = np.isfinite(plane)
-    if good.all():
-        return plane
-    return np.where(good, plane, np.percentile(plane[good], 50, method="nearest"))
 
 
 def _fill(plane: NDArray[Any]) -> NDArray[Any]:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_gradnet.api import denoise_file
 from napari_gradnet.errors import AxesError, InputError, ModelError
 from napari_gradnet.events import Progress
 from napari_gradnet.inference.denoise import denoise, iter_denoise
@@ -790,3 +792,25 @@ def test_two_threads(models: Models) -> None:
     for i in range(2):
         assert len(results[i]) == 3
         assert all(np.array_equal(r, expected[i]) for r in results[i])
+
+
+def test_channels_are_scaled_apart(models: Models, rng: np.random.Generator) -> None:
+    """A dim channel beside a bright one is denoised as if it were alone."""
+    dim = rng.normal(100, 5, (3, 24, 20))
+    bright = rng.normal(30_000, 900, (3, 24, 20))
+    both = np.stack([dim, bright], 1).astype(np.uint16)  # ZCYX
+    options = {"dtype": "float32", "vst": False, "precision": "float32"}
+    result = denoise(both, models["grey"], axes="ZCYX", **options)
+    for channel in range(2):
+        alone = denoise(both[:, channel], models["grey"], axes="ZYX", **options)
+        np.testing.assert_array_equal(result[:, channel], alone)
+
+
+def test_files_and_arrays_give_the_same(models: Models, tmp_path: Path) -> None:
+    stack = np.random.default_rng(1).normal(500, 60, (40, 24, 20)).astype(np.uint16)
+    stack[7] *= 3  # a plane that decides the range, if it is looked at
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    tifffile.imwrite(source, stack, metadata={"axes": "ZYX"})
+    denoise_file(source, target, models["grey"])
+    expected = denoise(stack, models["grey"], axes="ZYX")
+    np.testing.assert_array_equal(tifffile.imread(target), expected)
