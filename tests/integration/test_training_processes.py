@@ -84,6 +84,12 @@ def test_train_from_the_command_line(values: dict[str, Any], tmp_path: Path) -> 
     assert "step 2  epoch 1  33.3%  loss" in done.stdout
     assert done.stdout.splitlines()[-1] == f"model: {run / 'tiny.safetensors'}"
     assert yaml.safe_load((run / "config.yaml").read_text())["training"]["ema"] == 0.9
+    # the model is ready for use
+    image = tmp_path / "photos/0.png"
+    ready = gradnet(
+        "denoise", image, "--model", run / "tiny.safetensors", "-o", tmp_path
+    )
+    assert ready.returncode == 0, ready.stderr
     again = gradnet("train", config, "-o", run)
     assert again.returncode == 1
     assert "already holds a run: resume it" in again.stderr

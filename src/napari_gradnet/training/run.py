@@ -63,13 +63,26 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
+    """Put a value at a dotted path; numbers count the entries of a list."""
     here: Any = values
-    for key in path[:-1]:
-        here = here[int(key)] if isinstance(here, list) else here.setdefault(key, {})
-    if isinstance(here, list):
-        here[int(path[-1])] = value
-    else:
-        here[path[-1]] = value
+    for place, key in enumerate(path):
+        last = place == len(path) - 1
+        try:
+            if isinstance(here, list):
+                index = int(key)
+                here[index] = value if last else here[index]
+                here = here[index]
+            elif last:
+                here[key] = value
+            else:
+                if here.get(key) is None:
+                    here[key] = {}
+                here = here[key]
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            name, found = ".".join(path), ".".join(path[:place])
+            kind = f"{len(here)} entries" if isinstance(here, list) else repr(here)
+            msg = f"cannot set {name}: {found} has {kind}, there is no {key!r} in it"
+            raise ConfigError(msg) from error
 
 
 def iter_train(

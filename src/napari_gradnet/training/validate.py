@@ -42,10 +42,11 @@ class Scores:
 
 def psnr(image: Tensor, clean: Tensor) -> float:
     """PSNR (dB) of one image in [0, 1], clipped, over all channels."""
-    error = (
-        (image.float().clamp(0, 1) - clean.float()).square().mean(dtype=torch.float64)
-    )
-    return float(-10 * torch.log10(error.clamp_min(1e-12)))
+    error = (image.float().clamp(0, 1) - clean.float()).square()
+    if error.device.type == "mps":  # has no float64
+        error = error.cpu()
+    mean = error.mean(dtype=torch.float64)
+    return float(-10 * torch.log10(mean.clamp_min(1e-12)))
 
 
 def _noisy_versions(
