@@ -38,6 +38,8 @@ class _Noise(FrozenModel):
     def _ranges_ascend(self) -> _Noise:
         for name in self._ranges:
             value = getattr(self, name)
+            if value is None:
+                continue
             low, high = value if isinstance(value, tuple) else (value, value)
             if not 0 <= low <= high:
                 msg = f"{name}={value}: give the lowest value first, none negative"
@@ -79,19 +81,37 @@ class PoissonGaussianNoise(_Noise):
 
 
 class CameraNoise(_Noise):
-    """A camera: gain * Poisson(electrons) + offset + Gaussian read noise.
+    """A camera: gain * (Poisson(electrons) + Gaussian read noise) + offset.
 
-    The image is taken as ``(counts - offset) / full_scale`` and given back so scaled.
+    With `electrons` alone the image is taken as ``(counts - offset) / full_scale`` and
+    given back so scaled. With `gain` it is taken as ``counts / full_scale``, the offset
+    included, as files have it.
     """
 
-    _ranges = ("electrons", "read_noise")
+    _ranges = ("electrons", "read_noise", "gain")
     kind: Literal["camera"] = "camera"
     electrons: NoiseRange = Field(
-        (20.0, 2000.0), description="Electrons at full scale, drawn log-uniformly."
+        (20.0, 2000.0),
+        description="Electrons at full scale, drawn log-uniformly; without gain.",
     )
     read_noise: NoiseRange = Field(
         (1.0, 5.0), description="Read noise, electrons (standard deviation)."
     )
+    gain: NoiseRange | None = Field(
+        None, description="Counts an electron, drawn log-uniformly."
+    )
+    offset: float = Field(0.0, ge=0, description="Counts without light; with gain.")
+    full_scale: float = Field(
+        65535.0, gt=0, description="Counts that are 1.0 in the image; with gain."
+    )
+
+    @model_validator(mode="after")
+    def _gain_above_zero(self) -> CameraNoise:
+        low = self.gain[0] if isinstance(self.gain, tuple) else self.gain
+        if low is not None and low <= 0:
+            msg = f"gain={self.gain}: give counts an electron above 0"
+            raise ValueError(msg)
+        return self
 
 
 class JpegNoise(_Noise):

@@ -82,10 +82,16 @@ def _poisson_gaussian(
 
 
 def _camera(clean: Tensor, config: CameraNoise, g: torch.Generator) -> Tensor:
-    electrons = _draw_log(config.electrons, clean, g)
+    if config.gain is not None:
+        # the image holds counts: electrons come off the offset
+        electrons = config.full_scale / _draw_log(config.gain, clean, g)
+        clean = clean - config.offset / config.full_scale
+    else:
+        electrons = _draw_log(config.electrons, clean, g)
     read_noise = _draw(config.read_noise, clean, g)
     counts = torch.poisson(clean.clamp_min(0) * electrons, generator=g)
-    return (counts + read_noise * _normal(clean, g)) / electrons
+    noisy = (counts + read_noise * _normal(clean, g)) / electrons
+    return noisy if config.gain is None else noisy + config.offset / config.full_scale
 
 
 def _jpeg(clean: Tensor, config: JpegNoise, g: torch.Generator) -> Tensor:

@@ -255,6 +255,7 @@ class Trainer:
         self.learner = self._learner(after)
         self.recorder.best_psnr = -math.inf
         events += self._save()
+        self.world.wait()  # until all have read the best weights
         self.folder.forget_best()
         return [*events, self._stage_started()]
 
