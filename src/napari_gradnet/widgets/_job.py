@@ -1,0 +1,104 @@
+"""Work in a thread, with signals in the GUI thread."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_gradnet.events import Event
+
+__all__ = ["Job", "Outcome"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: with a value, an error, or neither when it was cancelled."""
+
+    value: Any = None
+    error: Exception | None = None
+    cancelled: bool = False
+
+
+class Job(QObject):
+    """Runs a generator of events in a thread; cancels between two of them.
+
+    Parameters
+    ----------
+    parent : QObject
+        The job is cancelled when it is destroyed.
+
+    Notes
+    -----
+    `ended` is emitted exactly once for each start, whatever happens: napari's own
+    workers say nothing at all when the work raises a RuntimeError.
+    """
+
+    progressed = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._switch = _Switch()
+        self._worker: Any = None
+        # no method of this object: it is gone by then
+        self.destroyed.connect(self._switch.turn_off)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is work under way."""
+        return self._worker is not None
+
+    def start(self, work: Generator[Event, None, Any]) -> None:
+        """Begin; the job must not be running."""
+        self._switch.on = True
+        self._worker = create_worker(_guarded, work, self._switch, _start_thread=False)
+        self._worker.yielded.connect(self._on_event)
+        self._worker.returned.connect(self._on_end)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Ask the work to end at its next event."""
+        self._switch.turn_off()
+
+    def _on_event(self, event: Event) -> None:
+        self.progressed.emit(event)
+
+    def _on_end(self, outcome: Outcome) -> None:
+        self._worker = None
+        self.ended.emit(outcome)
+
+
+class _Switch:
+    """Keeps work going; the thread holds it too, so that it outlives the job."""
+
+    on = True
+
+    def turn_off(self, _: Any = None) -> None:
+        # only sets: after a garbage collection nothing can be read here any more
+        self.on = False
+
+
+def _guarded(
+    work: Generator[Event, None, Any], switch: _Switch
+) -> Generator[Event, None, Outcome]:
+    """Run `work` to an outcome; no exception gets out."""
+    try:
+        while switch.on:
+            yield next(work)
+    except StopIteration as stop:
+        return Outcome(value=stop.value)
+    except Exception as error:
+        logger.debug("work failed", exc_info=error)
+        return Outcome(error=error)
+    finally:
+        work.close()
+    return Outcome(cancelled=True)

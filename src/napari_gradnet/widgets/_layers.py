@@ -1,0 +1,158 @@
+"""From a layer to the array that is denoised, and back to a layer. No Qt here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import Affine
+
+from napari_gradnet.axes import ImageAxes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import Dims
+    from napari.layers import Image
+
+__all__ = [
+    "METADATA_KEY",
+    "Region",
+    "full_data",
+    "guess_layer_axes",
+    "result_keywords",
+    "view_region",
+]
+
+Region = tuple[slice, ...]
+
+#: Where a result's metadata says how it was made.
+METADATA_KEY = "napari-gradnet"
+#: What a result takes over from its source.
+KEPT = (
+    *("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels"),
+    *("colormap", "contrast_limits", "gamma", "blending", "opacity", "rgb"),
+)
+#: Without names, dimensions are counted from the last one: Y and X stand there.
+_GUESS = {1: "X", 2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
+_NAMES = {"time": "T", "channel": "C", "depth": "Z", "row": "Y", "column": "X"}
+
+
+def full_data(layer: Image) -> Any:
+    """Array of a layer at full resolution; numpy, dask or zarr, not copied."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def guess_layer_axes(layer: Image) -> str:
+    """Guess which dimension of a layer is which, from its axis labels or their number.
+
+    Returns
+    -------
+    str
+        One letter a dimension of `full_data`; S for the samples of rgb layers.
+    """
+    samples = "S" if layer.rgb else ""
+    labels = [str(a).strip().lower() for a in layer.axis_labels]
+    letters = [_NAMES.get(a, a.upper()) for a in labels]
+    named = all(len(a) == 1 and a.isascii() and a.isalpha() for a in letters)
+    if named and {"Y", "X"} <= set(letters) and "S" not in letters:
+        return _distinct("".join(letters)) + samples
+    more = "PQRUVW"[: max(layer.ndim - 5, 0)]
+    return more + _GUESS[min(layer.ndim, 5)] + samples
+
+
+def _distinct(letters: str) -> str:
+    """Replace letters that are there twice."""
+    spare = iter("PQRUVWABDEFGH")
+    kept = ""
+    for letter in letters:
+        kept += letter if letter not in kept else next(spare)
+    return kept
+
+
+def view_region(layer: Image, dims: Dims, axes: str) -> Region:
+    """What is on the screen, as slices of `full_data`.
+
+    Parameters
+    ----------
+    layer : Image
+        A layer of the viewer.
+    dims : Dims
+        The viewer's dimensions.
+    axes : str
+        Of `full_data`. Rows and columns that are not displayed are taken whole.
+
+    Returns
+    -------
+    tuple of slice
+        One a dimension; none is empty and all keep the dimension.
+    """
+    shape = full_data(layer).shape[: layer.ndim]
+    offset = dims.ndim - layer.ndim
+    displayed = {d - offset for d in dims.displayed}
+    point = layer.world_to_data(dims.point)
+    corners = np.asarray(layer.corner_pixels, dtype=float)
+    if layer.multiscale:
+        corners = corners * layer.downsample_factors[layer.data_level]
+    region = []
+    for d, length in enumerate(shape):
+        first, last = corners[0, d], corners[1, d]
+        if d in displayed and last > first:
+            low = int(np.clip(np.floor(first), 0, length - 1))
+            high = int(np.clip(np.ceil(last), low, length - 1))
+            region.append(slice(low, high + 1))
+        elif d in displayed or axes[d] in "YX":
+            region.append(slice(0, length))
+        else:
+            here = int(np.clip(np.rint(point[d]), 0, length - 1))
+            region.append(slice(here, here + 1))
+    if layer.rgb:
+        region.append(slice(0, full_data(layer).shape[-1]))
+    ImageAxes(axes, tuple(s.stop - s.start for s in region))
+    return tuple(region)
+
+
+def result_keywords(
+    layer: Image,
+    name: str,
+    record: dict[str, Any],
+    region: Region | None = None,
+) -> dict[str, Any]:
+    """Keywords of `viewer.add_image` for what was made from a layer.
+
+    Parameters
+    ----------
+    layer : Image
+        The source. Nothing in it is shared with the result.
+    name : str
+        Of the result.
+    record : dict
+        How it was made; stands in its metadata under `METADATA_KEY`.
+    region : tuple of slice, optional
+        The part of `layer` that the result covers.
+    """
+    _, state, _ = layer.as_layer_data_tuple()
+    keywords = {key: state[key] for key in KEPT if key in state}
+    if layer.rgb:  # colours have neither
+        keywords = {
+            k: v
+            for k, v in keywords.items()
+            if k not in ("colormap", "contrast_limits")
+        }
+    keywords["name"] = name
+    keywords["metadata"] = {**layer.metadata, METADATA_KEY: record}
+    if region is not None:
+        start = [s.start for s in region[: layer.ndim]]
+        keywords["translate"] = _shifted(layer, start)
+    return keywords
+
+
+def _shifted(layer: Image, start: Sequence[int]) -> Any:
+    """Translation of a layer that begins at `start` of another one."""
+    placed = Affine(
+        scale=layer.scale,
+        rotate=layer.rotate,
+        shear=layer.shear,
+        translate=layer.translate,
+    )
+    return placed(np.asarray(start, dtype=float))

@@ -1,0 +1,125 @@
+"""What the form of the Denoise widget says, and the scripts that say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_gradnet.widgets._layers import Region
+
+__all__ = ["DenoiseOptions", "command_line", "file_script", "layer_script"]
+
+
+@dataclass(frozen=True)
+class DenoiseOptions:
+    """Options of `api.denoise` that the form offers; its defaults are the same.
+
+    Parameters
+    ----------
+    model, axes, device, precision, tile, ensemble, dtype, vst, value_range
+        See `api.denoise`.
+    """
+
+    model: str = "auto"
+    axes: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    tile: int | None = None
+    ensemble: bool = False
+    dtype: str = "same"
+    vst: bool | str = "auto"
+    value_range: tuple[float, float] | None = None
+
+    def changed(self) -> dict[str, Any]:
+        """Options that are not the default."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+def _arguments(options: DenoiseOptions) -> str:
+    return "".join(f", {k}={v!r}" for k, v in options.changed().items())
+
+
+def layer_script(
+    options: DenoiseOptions,
+    layer: str,
+    *,
+    multiscale: bool = False,
+    region: Region | None = None,
+    read: Region | None = None,
+) -> str:
+    """Write a script for napari's console that denoises a layer.
+
+    Parameters
+    ----------
+    options : DenoiseOptions
+        What the form says.
+    layer : str
+        Name of the layer.
+    multiscale : bool
+        Whether its data are a pyramid.
+    region, read : tuple of slice, optional
+        The part that is kept, and the part with a margin that the network sees.
+
+    Returns
+    -------
+    str
+        Python; the result is called ``denoised``.
+    """
+    level = "[0]" if multiscale else ""
+    lines = [
+        "import napari",
+        "",
+        "from napari_gradnet import api",
+        "",
+        f"image = napari.current_viewer().layers[{layer!r}].data{level}",
+    ]
+    if read is not None:
+        lines.append(f"image = image[{_index(read)}]")
+    lines.append(f"denoised = api.denoise(image{_arguments(options)})")
+    if region is not None and read is not None and region != read:
+        inner = tuple(
+            slice(a.start - b.start, a.stop - b.start)
+            for a, b in zip(region, read, strict=True)
+        )
+        lines.append(f"denoised = denoised[{_index(inner)}]")
+    return "\n".join(lines) + "\n"
+
+
+def _index(region: Region) -> str:
+    return ", ".join(f"{s.start}:{s.stop}" for s in region)
+
+
+def _output(path: str) -> str:
+    source = Path(path)
+    return str(source.with_name(f"{source.stem}-denoised{source.suffix}"))
+
+
+def file_script(options: DenoiseOptions, path: str) -> str:
+    """Write a script that denoises a file into one beside it."""
+    return (
+        "from napari_gradnet import api\n\n"
+        f"api.denoise_file({path!r}, {_output(path)!r}{_arguments(options)})\n"
+    )
+
+
+def command_line(options: DenoiseOptions, path: str) -> str:
+    """Write the shell command that denoises a file into one beside it."""
+    words = ["gradnet", "denoise", path, "-o", _output(path)]
+    for name, value in options.changed().items():
+        if name == "ensemble":
+            words.append("--ensemble")
+        elif name == "value_range":
+            words += ["--range", *(repr(v) for v in value)]
+        elif name == "vst":
+            words += ["--vst", "on" if value else "off"]
+        else:
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
