@@ -12,7 +12,8 @@ from tests.gui.conftest import TIMEOUT
 from napari_gradnet import api
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._layers import METADATA_KEY
-from napari_gradnet.widgets.denoise import VIEW, DenoiseWidget
+from napari_gradnet.widgets._task import VIEW
+from napari_gradnet.widgets.denoise import DenoiseWidget
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_gradnet.widgets._layers import inner
+
 if TYPE_CHECKING:
     from napari_gradnet.widgets._layers import Region
 
@@ -85,11 +87,7 @@ def layer_script(
         lines.append(f"image = image[{_index(read)}]")
     lines.append(f"denoised = api.denoise(image{_arguments(options)})")
     if region is not None and read is not None and region != read:
-        inner = tuple(
-            slice(a.start - b.start, a.stop - b.start)
-            for a, b in zip(region, read, strict=True)
-        )
-        lines.append(f"denoised = denoised[{_index(inner)}]")
+        lines.append(f"denoised = denoised[{_index(inner(region, read))}]")
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from napari_gradnet.axes import ImageAxes
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.events import Event, Progress
 from napari_gradnet.values import output_dtype, robust_range
+from napari_gradnet.widgets._layers import inner, widen
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
     from napari_gradnet.widgets._layers import Region
     from napari_gradnet.widgets._options import DenoiseOptions
 
-__all__ = ["DenoiseRun", "Inventory", "describe_model_file", "take_inventory"]
+__all__ = [
+    "DenoiseRun",
+    "Inventory",
+    "PlaneStore",
+    "Run",
+    "describe_model_file",
+    "take_inventory",
+]
 
 #: Planes from which black and white of a whole stack are taken for a part of it.
 _NUM_SAMPLES = 16
@@ -86,6 +94,25 @@ class PlaneStore(np.ndarray[Any, Any]):
         self.finished += 1
 
 
+class Run(Protocol):
+    """What a widget hands to a thread and takes a layer from."""
+
+    axes: ImageAxes
+    region: Region | None
+    record: dict[str, Any]
+
+    @property
+    def num_finished(self) -> int:
+        """Planes that are finished."""
+
+    @property
+    def result(self) -> NDArray[Any]:
+        """The result; planes that are not finished are zero."""
+
+    def events(self) -> Generator[Event, None, None]:
+        """Do the work; yields `Progress`."""
+
+
 class DenoiseRun:
     """Denoises an array, or a part of it.
 
@@ -108,7 +135,7 @@ class DenoiseRun:
         self.axes = ImageAxes(options.axes or "", tuple(image.shape))
         self.region = region
         self.read: Region | None = None
-        self.record: dict[str, Any] = {}
+        self.record: dict[str, Any] = {"operation": "denoise"}
         self._store: PlaneStore | None = None
 
     @property
@@ -125,11 +152,7 @@ class DenoiseRun:
         whole = self._store.view(np.ndarray)
         if self.region is None or self.read is None:
             return whole
-        inner = tuple(
-            slice(a.start - b.start, a.stop - b.start)
-            for a, b in zip(self.region, self.read, strict=True)
-        )
-        return whole[inner]
+        return whole[inner(self.region, self.read)]
 
     def events(self) -> Generator[Event, None, None]:
         """Do the work; yields `Progress`."""
@@ -146,7 +169,9 @@ class DenoiseRun:
         image = self.image
         if self.region is not None:
             pipeline = model.pipeline
-            self.read = self._widen(pipeline.receptive_radius, pipeline.alignment)
+            self.read = widen(
+                self.region, self.axes, pipeline.receptive_radius, pipeline.alignment
+            )
             options = dataclasses.replace(options, value_range=self._whole_range())
             self.options = options
             image = image[self.read]
@@ -156,27 +181,13 @@ class DenoiseRun:
         for key in ("model", "device", "precision"):
             keywords.pop(key, None)
         yield from api.iter_denoise(image, model, out=self._store, **keywords)
-        self.record = {
-            "operation": "denoise",
+        self.record |= {
             **model.record,
             "options": self.options.changed(),
             "version": __version__,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - began, 3),
         }
-
-    def _widen(self, halo: int, alignment: int) -> Region:
-        """Add the network's margin around rows and columns, on its grid of pixels."""
-        parts = []
-        for part, letter, length in zip(
-            self.region or (), self.axes.axes, self.axes.shape, strict=True
-        ):
-            if letter in "YX":
-                start = max(part.start - halo, 0) // alignment * alignment
-                parts.append(slice(start, min(part.stop + halo, length)))
-            else:
-                parts.append(part)
-        return tuple(parts)
 
     def _whole_range(self) -> tuple[float, float] | None:
         """Black and white of all planes of the channel that is denoised."""

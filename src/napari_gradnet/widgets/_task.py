@@ -1,0 +1,205 @@
+"""What the widgets that turn a layer into another one have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_warning
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from napari_gradnet.errors import GradNetError
+from napari_gradnet.widgets._job import Job, Outcome
+from napari_gradnet.widgets._layers import full_data, result_keywords, view_region
+from napari_gradnet.widgets._parts import AxesChips, LayerBox, RunBar, connect, unwrap
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_gradnet.events import Progress
+    from napari_gradnet.widgets._layers import Region
+    from napari_gradnet.widgets._work import Run
+
+__all__ = ["VIEW", "WHOLE", "LayerWidget"]
+
+WHOLE, VIEW = "whole stack", "current view"
+
+
+@dataclass
+class _Task:
+    """What is under way."""
+
+    run: Run
+    layer: Image
+    preview: bool
+    dropped: bool = False
+
+
+class LayerWidget(QWidget):
+    """Makes a new layer from one of the viewer's, in a thread.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where layers come from and results go.
+    suffix : str
+        Added to the layer's name for the result.
+    button : str
+        Text of the button that runs.
+    """
+
+    def __init__(self, viewer: ViewerModel, suffix: str, button: str) -> None:
+        super().__init__()
+        self._viewer = unwrap(viewer)
+        self._suffix = suffix
+        self._task: _Task | None = None
+        self._kept: _Task | None = None
+        self._last: Run | None = None
+        self._preview: Image | None = None
+        self.layers = LayerBox(self._viewer)
+        self.axes = AxesChips()
+        self.bar = RunBar(
+            self._viewer, {"Preview": self.preview, button: self.run}, self.cancel
+        )
+        self.keep_button = QPushButton("Keep finished planes")
+        self.keep_button.setVisible(False)
+        self.keep_button.clicked.connect(self.keep_finished)
+        self.job = Job(self)
+        self.job.progressed.connect(self._on_progress)
+        self.job.ended.connect(self._on_ended)
+        self.layers.currentIndexChanged.connect(self._on_layer)
+        connect(self, self._viewer.layers.events.removed, self._on_removed)
+
+    def _on_layer(self, _: Any = None) -> None:
+        self.axes.set_layer(self.layers.layer)
+
+    # ----------------------------------------------- what each widget settles
+
+    def _wants_whole(self) -> bool:
+        """Whether the whole stack is wanted."""
+        return True
+
+    @abstractmethod
+    def _make_run(self, image: Any, region: Region | None) -> Run:
+        """Prepare the work."""
+
+    @abstractmethod
+    def _summary(self, run: Run) -> str:
+        """Say what was done."""
+
+    # ------------------------------------------------------------------ work
+
+    def preview(self) -> None:
+        """Work on what is on the screen and show it in a layer of its own."""
+        self._start(preview=True)
+
+    def run(self) -> None:
+        """Work on the whole stack or the view and add the result as a layer."""
+        self._start(preview=False)
+
+    def cancel(self) -> None:
+        """End the work at the next tile or plane."""
+        self.job.cancel()
+
+    def _region(self, layer: Image, *, preview: bool) -> Region | None:
+        if not preview and self._wants_whole():
+            return None
+        return view_region(layer, self._viewer.dims, self.axes.axes)
+
+    def _start(self, *, preview: bool) -> None:
+        layer = self.layers.layer
+        if self.job.running:
+            show_warning("this widget is still at work: cancel it first")
+            return
+        if layer is None:
+            show_warning("there is no image layer: open an image first")
+            return
+        self._forget_kept()
+        try:
+            region = self._region(layer, preview=preview)
+            run = self._make_run(full_data(layer), region)
+        except GradNetError as error:
+            show_error(str(error))
+            return
+        self._task = _Task(run, layer, preview)
+        self.bar.begin(f"Preparing {layer.name}")
+        self.job.start(run.events())
+
+    def _on_progress(self, event: Progress) -> None:
+        self.bar.show_progress(event)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._preview:
+            self._preview = None
+        if self._task is not None and event.value is self._task.layer:
+            self._task.dropped = True
+            self.job.cancel()
+        if self._kept is not None and event.value is self._kept.layer:
+            self._forget_kept()
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        task, self._task = self._task, None
+        if task is None:
+            self.bar.end("")
+        elif task.dropped:
+            self.bar.end("The layer was removed: nothing is left to do.")
+        elif outcome.error is not None:
+            self.bar.end("Failed: see the notification.")
+            self._offer_finished(task)
+            show_error(_sentence(outcome.error))
+        elif outcome.cancelled:
+            self.bar.end("Cancelled.")
+            self._offer_finished(task)
+        else:
+            self._last = task.run
+            self.bar.end(self._summary(task.run))
+            if task.preview:
+                self._show_preview(task)
+            else:
+                self._add_result(task, f"{task.layer.name} {self._suffix}")
+
+    # --------------------------------------------------------------- results
+
+    def _add_result(self, task: _Task, name: str) -> Image:
+        record = {"source": task.layer.name, **task.run.record}
+        keywords = result_keywords(task.layer, name, record, task.run.region)
+        layer: Image = self._viewer.add_image(task.run.result, **keywords)
+        if self._preview is not None and not task.preview:
+            self._viewer.layers.remove(self._preview)
+        # napari selects what was added; the source stays this widget's choice
+        self.layers.set_layer(task.layer)
+        return layer
+
+    def _show_preview(self, task: _Task) -> None:
+        if self._preview is not None:
+            self._viewer.layers.remove(self._preview)
+        self._preview = self._add_result(task, f"{task.layer.name} preview")
+
+    def _offer_finished(self, task: _Task) -> None:
+        done = task.run.num_finished
+        if done and not task.preview:
+            self._kept = task
+            total = task.run.axes.num_planes
+            self.keep_button.setText(f"Keep {done} of {total} planes that are finished")
+            self.keep_button.setVisible(True)
+
+    def keep_finished(self) -> None:
+        """Add what was finished before the end as a layer; the rest of it is zero."""
+        if self._kept is not None:
+            task = self._kept
+            task.run.record["planes_finished"] = task.run.num_finished
+            self._add_result(task, f"{task.layer.name} {self._suffix} in part")
+        self._forget_kept()
+
+    def _forget_kept(self) -> None:
+        self._kept = None
+        self.keep_button.setVisible(False)
+
+
+def _sentence(error: Exception) -> str:
+    """Say an error; those of this package say what to do themselves."""
+    if isinstance(error, GradNetError):
+        return str(error)
+    return f"the work failed: {type(error).__name__}: {error}"
