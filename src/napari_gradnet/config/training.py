@@ -162,7 +162,7 @@ class TrainingConfig(FrozenModel):
     freeze: tuple[str, ...] = Field(
         (),
         description="Layers that are not trained, by name or pattern, such as "
-        "network.head or network.body.modules_list.*; see the keys of the model file.",
+        "network.head or network.body.*; see the keys of the model file.",
     )
     nan_restarts: int = Field(
         2,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from napari_gradnet.data.sources import load_data
-from napari_gradnet.inference.benchmark import _PeakMemory as PeakMemory
 from napari_gradnet.inference.device import describe_device
 from napari_gradnet.networks.registry import count_parameters
 from napari_gradnet.training.distributed import World
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from napari_gradnet.config.training import Experiment
+    from napari_gradnet.data.sources import Batch
 
 __all__ = ["CheckReport", "check_training"]
 
@@ -51,7 +53,8 @@ class CheckReport:
     hours : float
         Of all steps, or the time budget; validation apart.
     peak_megabytes : float
-        Largest memory of a step beyond the decoded images.
+        Memory of a step beyond the decoded images: weights, gradients, the optimiser's
+        state and what the backward pass needs; measured on a GPU.
     image_megabytes : float
         The decoded images.
     """
@@ -110,13 +113,12 @@ def check_training(
         batch_size=min(settings.batch_size, patches),
         patch_size=settings.patch_size,
     )
-    with PeakMemory(world.device) as memory:
-        batch = next(batches)
-        loss = learner.optimize(batch, 0.0, 1)
-        began = time.perf_counter()
-        for number in range(_TIMED):
-            learner.optimize(next(batches, batch), 0.0, number + 2)
-        seconds = (time.perf_counter() - began) / _TIMED
+    batch = next(batches)
+    loss, megabytes = _first_step(learner, batch, world.device)
+    began = time.perf_counter()
+    for number in range(_TIMED):
+        learner.optimize(next(batches, batch), 0.0, number + 2)
+    seconds = (time.perf_counter() - began) / _TIMED
     stores = [s for source in data.sources for s in (source.clean, source.noisy) if s]
     epochs = sum(stage.expected for stage in stages)
     steps = patches // settings.batch_size
@@ -136,9 +138,33 @@ def check_training(
         loss=loss,
         seconds_per_step=seconds,
         hours=hours,
-        peak_megabytes=memory.megabytes,
+        peak_megabytes=megabytes,
         image_megabytes=sum(s.flat.nbytes for s in stores) / 1e6,
     )
+
+
+def _first_step(
+    learner: Learner, batch: Batch, device: torch.device
+) -> tuple[float, float]:
+    """Loss of a step and the megabytes that it takes."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        loss = learner.optimize(batch, 0.0, 1)
+        return loss, (torch.cuda.max_memory_allocated(device) - before) / 1e6
+    # the process's own size tells little: memory that was freed is used again
+    with saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = learner.optimize(batch, 0.0, 1)
+    weights = sum(p.nbytes for p in learner.pipeline.parameters())
+    # beside the weights: gradients, two moments, the average
+    return loss, (sum(kept.values()) + 4 * weights) / 1e6
 
 
 def _doubts(batch_size: int, patches: int) -> tuple[str, ...]:

@@ -32,6 +32,13 @@ def test_check_counts_the_steps(config, photos) -> None:  # type: ignore[no-unty
     assert report.hours == pytest.approx(12 * report.seconds_per_step / 3600)
     assert report.image_megabytes == pytest.approx(6 * 64 * 64 / 1e6)
     assert report.stages == ("main",)
+    # at least the input, two layers' features and their gradients' makings
+    assert report.peak_megabytes > 8 * 16 * 16 * (1 + 4 * 6) * 4 / 1e6
+    twice = check_training(
+        config(training={"batch_size": 16}), arrays={"photos": photos}
+    )
+    ratio = twice.peak_megabytes / report.peak_megabytes
+    assert 1.7 < ratio < 2.1
     assert report.warnings == ()
     few = check_training(config(training={"batch_size": 40}), arrays={"photos": photos})
     assert "less than one batch of 40" in few.warnings[0]
