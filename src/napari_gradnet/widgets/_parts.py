@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils import cancelable_progress
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -162,6 +162,8 @@ class LayerBox(QComboBox):
 class AxesChips(QWidget):
     """One small choice a dimension: what it is, and how long."""
 
+    changed = Signal()
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._row = QHBoxLayout(self)
@@ -189,6 +191,7 @@ class AxesChips(QWidget):
             f"What this dimension of length {length} is: "
             + ", ".join(f"{k} {v}" for k, v in LETTERS.items())
         )
+        chip.currentTextChanged.connect(self._on_changed)
         self._chips.append(chip)
         size = QLabel(str(length))
         size.setAlignment(Qt.AlignmentFlag.AlignHCenter)
@@ -199,6 +202,9 @@ class AxesChips(QWidget):
         column.addWidget(chip)
         column.addWidget(size)
         return both
+
+    def _on_changed(self, _: str) -> None:
+        self.changed.emit()
 
     @property
     def axes(self) -> str:
