@@ -245,3 +245,30 @@ def test_origin_of_a_batch() -> None:
     values = {"train": [{"clean": "array:a", "noise": GAUSS, "crops_per_image": 3}]}
     data = load_data(DataConfig.parse(values), 1, 16, {"a": np.zeros((1, 20, 20))})
     assert data.origin(seed=0, epoch=0, batch=0, batch_size=3) == "array:a"
+
+
+def test_crops_and_noise_depend_on_seed_epoch_and_batch_alone(
+    grey: NDArray[np.uint8],
+) -> None:
+    values = {"train": [{"clean": "array:a", "noise": GAUSS, "crops_per_image": 12}]}
+    data = load_data(DataConfig.parse(values), 1, 16, {"a": grey})
+
+    def batches(seed: int, epoch: int, start: int = 0) -> list[Any]:
+        size = {"batch_size": 3, "patch_size": 16}
+        return list(data.iter_epoch(seed=seed, epoch=epoch, start=start, **size))
+
+    def noises(found: list[Any]) -> list[torch.Tensor]:
+        return [b.noisy - b.clean for b in found]
+
+    first = batches(0, 0)
+    assert len(first) == 4
+    for one, two in zip(first, batches(0, 0), strict=True):
+        assert torch.equal(one.noisy, two.noisy)
+    for one, two in zip(first[2:], batches(0, 0, start=2), strict=True):
+        assert torch.equal(one.noisy, two.noisy)
+    # nothing else is drawn twice: batches, epochs, seeds
+    others = [*first, *batches(0, 1), *batches(1, 0)]
+    for kind in (noises(others), [b.clean for b in others]):
+        for number, one in enumerate(kind):
+            for two in kind[:number]:
+                assert not torch.allclose(one, two, atol=1e-3)

@@ -59,7 +59,8 @@ def test_overfits_one_batch(config: Config, start: Start) -> None:
 def test_events_come_in_order(config: Config, start: Start) -> None:
     values = config(training={"num_epochs": 2})
     values["data"]["validation"]["num_pictures"] = 1
-    events = run(start(values))
+    trainer = start(values)
+    events = run(trainer)
     names = [type(e).__name__ for e in events]
     epoch = ["StepDone"] * 3 + ["EpochDone", "Validated"]
     assert names[:8] == ["Started", "StageStarted", *epoch, "ValidationImage"]
@@ -67,6 +68,8 @@ def test_events_come_in_order(config: Config, start: Start) -> None:
     assert [e.step for e in events if isinstance(e, StepDone)] == [1, 2, 3, 4, 5, 6]
     (first, *_) = (e for e in events if isinstance(e, EpochDone))
     assert first.loss == pytest.approx(sum(losses(events)[:3]) / 3, rel=1e-12)
+    means = [e.loss for e in events if isinstance(e, EpochDone)]
+    assert trainer.progress.losses == means
     image = next(e for e in events if isinstance(e, ValidationImage))
     assert image.noisy.shape == image.clean.shape == (32, 32)
     assert image.path.exists()
