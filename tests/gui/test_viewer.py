@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import pytest
     from pytestqt.qtbot import QtBot
 
 PLUGIN = "napari-gradnet"
@@ -40,3 +41,33 @@ def test_denoise_in_the_window_and_close_it_in_the_middle(
         widget.bar.buttons["Denoise"].click()
     viewer.close()
     assert QThreadPool.globalInstance().waitForDone(TIMEOUT)
+
+
+def test_active_layer_is_denoised_in_one_click(
+    make_napari_viewer: Callable[..., Any],
+    qtbot: QtBot,
+    grey_model: Path,
+    messages: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from napari._app_model import get_app_model
+
+    from napari_gradnet.inference import models
+
+    monkeypatch.setattr(models, "AUTO_GRAY", ("grey",))
+    monkeypatch.setattr(models, "list_packaged", lambda: {"grey": grey_model})
+    viewer = make_napari_viewer()
+    execute = get_app_model().commands.execute_command
+    execute("napari-gradnet.denoise_active")
+    assert "select one image layer" in messages[-1]
+    viewer.add_image(np.arange(48 * 48, dtype=np.uint8).reshape(48, 48), name="a")
+    viewer.add_image(np.zeros((48, 48), np.uint8), name="b")
+    viewer.layers.selection.active = viewer.layers["a"]
+    execute("napari-gradnet.denoise_active")
+    qtbot.waitUntil(lambda: "a denoised" in viewer.layers, timeout=TIMEOUT)
+    assert "b denoised" not in viewer.layers
+    for name in ("Naive denoise", "Gradient"):
+        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+        assert widget.layers.layer is not None
+        if name == "Naive denoise":
+            qtbot.waitUntil(lambda: widget.noise is not None, timeout=TIMEOUT)  # noqa: B023

@@ -102,7 +102,20 @@ class _PlaneRun(ABC):
         whole: NDArray[Any] = np.asarray(self._store)
         if self.region is None or self._read is None:
             return whole
-        return whole[inner(self.region, self._read)]
+        kept = inner(self.region, self._read)
+        axes = self.axes.axes
+        return whole[tuple(s for s, a in zip(kept, axes, strict=True) if self._has(a))]
+
+    def _has(self, letter: str) -> bool:
+        """Whether the result has this dimension of the image."""
+        return letter in self.axes.axes
+
+    def _out_axes(self, axes: ImageAxes) -> ImageAxes:
+        """Axes of the result for those of an image."""
+        kept = [
+            (a, n) for a, n in zip(axes.axes, axes.shape, strict=True) if self._has(a)
+        ]
+        return ImageAxes("".join(a for a, _ in kept), tuple(n for _, n in kept))
 
     def _dtype(self) -> np.dtype[Any]:
         return np.dtype(self.image.dtype)
@@ -124,15 +137,17 @@ class _PlaneRun(ABC):
         if self._read is not None:
             image = image[self._read]
             part = ImageAxes(self.axes.axes, tuple(image.shape))
-        self._store = np.zeros(image.shape, self._dtype()).view(PlaneStore)
+        out = self._out_axes(part)
+        self._store = np.zeros(out.shape, self._dtype()).view(PlaneStore)
         at = part.axes.find("C")
         first = self._read[at].start if self._read is not None and at >= 0 else 0
-        for done, index in enumerate(part.iter_planes()):
+        places = zip(part.iter_planes(), out.iter_planes(), strict=True)
+        for done, (index, target) in enumerate(places):
             yield Progress(done, part.num_planes, "plane")
             number = index[at] if at >= 0 else 0
             channel = first + (number if isinstance(number, int) else 0)
             plane = part.to_plane(np.asarray(image[index]))
-            self._store[index] = part.from_plane(self._plane(plane, channel))
+            self._store[target] = out.from_plane(self._plane(plane, channel))
         yield Progress(part.num_planes, part.num_planes, "plane")
         self.record |= {
             **record,
@@ -209,7 +224,7 @@ class NaiveRun(_PlaneRun):
 
 
 class GradientRun(_PlaneRun):
-    """Sobel gradient of every plane.
+    """Sobel gradient of every plane; of colours that of their mean.
 
     Parameters
     ----------
@@ -231,6 +246,9 @@ class GradientRun(_PlaneRun):
         super().__init__(image, axes, region)
         self.kind = kind
 
+    def _has(self, letter: str) -> bool:
+        return letter != "S" and super()._has(letter)
+
     def _dtype(self) -> np.dtype[Any]:
         return np.result_type(self.image.dtype, np.float32)
 
@@ -241,4 +259,6 @@ class GradientRun(_PlaneRun):
     def _plane(self, plane: NDArray[Any], channel: int) -> NDArray[Any]:
         from napari_gradnet import api
 
-        return api.gradient(plane, self.kind, axes=self.axes.plane_axes)
+        if self.axes.is_rgb:
+            plane = plane[..., :3].mean(-1, dtype=self._dtype())
+        return api.gradient(plane, self.kind, axes="YX")

@@ -85,6 +85,10 @@ class LayerWidget(QWidget):
     def _make_run(self, image: Any, region: Region | None) -> Run:
         """Prepare the work."""
 
+    def _looks(self, run: Run) -> dict[str, Any]:
+        """Settle what the result has differently from its source."""
+        return {}
+
     @abstractmethod
     def _summary(self, run: Run) -> str:
         """Say what was done."""
@@ -165,6 +169,7 @@ class LayerWidget(QWidget):
     def _add_result(self, task: _Task, name: str) -> Image:
         record = {"source": task.layer.name, **task.run.record}
         keywords = result_keywords(task.layer, name, record, task.run.region)
+        keywords |= self._looks(task.run)
         layer: Image = self._viewer.add_image(task.run.result, **keywords)
         if self._preview is not None and not task.preview:
             self._viewer.layers.remove(self._preview)
