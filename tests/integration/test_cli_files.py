@@ -460,3 +460,15 @@ def test_demo(tmp_path: Path, color: str, capsys: pytest.CaptureFixture[str]) ->
     with Image.open(out) as picture:
         assert picture.size == (4 * 456 + 8, 300 + 24 + 8)
     assert names(tmp_path) == ["demo.png"]
+
+
+def test_naive_estimates_noise_once_for_a_stack(tmp_path: Path) -> None:
+    """A flat plane and a textured one get the same strength, as in the array call."""
+    rng = np.random.default_rng(3)
+    stack = rng.normal(1000, 20, (5, 40, 44)) + 300 * rng.random((5, 1, 1))
+    stack[1] += 400 * np.sin(np.arange(44) * 2.5)
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    tifffile.imwrite(source, stack.astype(np.uint16), metadata={"axes": "ZYX"})
+    assert main(["naive", str(source), "-o", str(target), "--method", "gaussian"]) == 0
+    expected = naive_denoise(stack.astype(np.uint16), "gaussian", axes="ZYX")
+    np.testing.assert_array_equal(tifffile.imread(target), expected)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from napari_gradnet.events import OnEvent, drain
 from napari_gradnet.gradient import GradientKind, sobel_gradient
+from napari_gradnet.inference.denoise import sample_planes
 from napari_gradnet.inference.files import iter_denoise_file, iter_map_file
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.inference.options import NanPolicy, StackOptions, Vst
+from napari_gradnet.naive import settle_noise
+from napari_gradnet.noise.stabilize import Stabilizer
 from napari_gradnet.values import output_dtype
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_gradnet.axes import ImageAxes
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.precision import Precision
+    from napari_gradnet.io import ImageSource
 
     AnyPath = str | os.PathLike[str]
 
@@ -95,7 +101,9 @@ def naive_denoise_file(
     on_event: OnEvent | None = None,
     **options: Any,
 ) -> str:
-    """Denoise a file with a classical method; every plane has its own noise estimate.
+    """Denoise a file with a classical method, plane by plane.
+
+    The noise of each channel is estimated once, from at most 16 of its planes.
 
     Parameters
     ----------
@@ -114,21 +122,51 @@ def naive_denoise_file(
         What could not be kept in the output; mostly empty.
     """
 
-    def function(plane: NDArray[Any], planes: ImageAxes) -> NDArray[Any]:
-        return naive_denoise(
-            plane, method, axes=planes.plane_axes, dtype=dtype, **options
-        )
+    def make_function(source: ImageSource) -> Callable[..., NDArray[Any]]:
+        axes = source.axes
+        noise = _channel_noise(source, options)
+
+        def function(plane: NDArray[Any], number: int) -> NDArray[Any]:
+            known = noise.get(axes.channel_of(number), {})
+            return naive_denoise(
+                plane,
+                method,
+                axes=axes.plane_axes,
+                dtype=dtype,
+                **{**options, **known},
+            )
+
+        return function
 
     work = iter_map_file(
         path,
         output,
-        function,
+        make_function,
         dtype=None if dtype == "same" else output_dtype(dtype, "float32"),
         record={"operation": "naive_denoise", "method": method, **options},
         axes=axes,
         overwrite=overwrite,
     )
     return drain(work, on_event)
+
+
+def _channel_noise(
+    source: ImageSource, options: Mapping[str, Any]
+) -> dict[int, dict[str, Any]]:
+    """Estimate each channel's noise once for the whole file, unless sigma is given."""
+    vst = options.get("vst", "auto")
+    if options.get("sigma") is not None or isinstance(vst, Stabilizer):
+        return {}
+    rgb = source.axes.is_rgb
+    noise: dict[int, dict[str, Any]] = {}
+    for channel, planes in sample_planes(source.read_plane, source.axes).items():
+        stacked = np.stack([p[..., :3] if rgb else p for p in planes])
+        settled = settle_noise(stacked, rgb=rgb, vst=vst)
+        if isinstance(settled, Stabilizer):
+            noise[channel] = {"vst": settled}
+        else:
+            noise[channel] = {"sigma": settled, "vst": False}
+    return noise
 
 
 def gradient_file(
@@ -155,13 +193,13 @@ def gradient_file(
         What could not be kept in the output; mostly empty.
     """
 
-    def function(plane: NDArray[Any], _: ImageAxes) -> NDArray[Any]:
+    def function(plane: NDArray[Any], _: int) -> NDArray[Any]:
         return sobel_gradient(plane, kind, plane_axes=(0, 1)).astype("float32")
 
     work = iter_map_file(
         path,
         output,
-        function,
+        lambda _: function,
         dtype="float32",
         record={"operation": "gradient", "kind": kind},
         axes=axes,

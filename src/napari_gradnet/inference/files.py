@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from napari_gradnet import __version__
 from napari_gradnet.events import Event, Progress
 from napari_gradnet.inference.denoise import prepare_stack, run_stack, sample_planes
-from napari_gradnet.io import create_like, open_image
+from napari_gradnet.io import ImageSource, create_like, open_image
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
     from napari_gradnet.inference.precision import Precision
+
+    MapPlane = Callable[[NDArray[Any], int], NDArray[Any]]
 
 __all__ = ["iter_denoise_file", "processing_record"]
 
@@ -105,15 +107,19 @@ def iter_denoise_file(
 def iter_map_file(
     path: str | os.PathLike[str],
     output: str | os.PathLike[str],
-    function: Any,
+    make_function: Callable[[ImageSource], MapPlane],
     *,
     dtype: Any,
     record: dict[str, Any],
     axes: str | None = None,
     overwrite: bool = False,
 ) -> Generator[Event, None, str]:
-    """Apply a function to every plane of a file; otherwise as `iter_denoise_file`."""
+    """Apply a function to every plane of a file; otherwise as `iter_denoise_file`.
+
+    `make_function` gets the open file and gives a function of a plane and its number.
+    """
     with open_image(path, axes=axes) as source:
+        function = make_function(source)
         writer = create_like(
             source,
             output,
@@ -124,6 +130,6 @@ def iter_map_file(
         with writer as out:
             yield Progress(0, source.num_planes, "plane", source.message)
             for number in range(source.num_planes):
-                out.write_plane(function(source.read_plane(number), source.axes))
+                out.write_plane(function(source.read_plane(number), number))
                 yield Progress(number + 1, source.num_planes, "plane")
         return out.message

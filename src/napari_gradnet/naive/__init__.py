@@ -10,7 +10,7 @@ from napari_gradnet.naive.registry import (
     list_methods,
     register_method,
 )
-from napari_gradnet.naive.stack import naive_denoise
+from napari_gradnet.naive.stack import naive_denoise, settle_noise
 
 __all__ = [
     "MethodInfo",
@@ -20,4 +20,5 @@ __all__ = [
     "list_methods",
     "naive_denoise",
     "register_method",
+    "settle_noise",
 ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["naive_denoise"]
+__all__ = ["naive_denoise", "settle_noise"]
 
 logger = logging.getLogger(__name__)
 
@@ -186,12 +186,36 @@ def _estimated_plan(
     ordered = array.transpose(order)
     if axes.is_rgb:
         ordered = ordered[..., :3]
-    estimate = estimate_noise(ordered, channel_axis=-1 if axes.is_rgb else None)
+    settled = settle_noise(ordered, rgb=axes.is_rgb, vst=vst)
+    if isinstance(settled, Stabilizer):
+        return _ChannelPlan((sigma_factor,), settled)
+    return _ChannelPlan(tuple(s * sigma_factor for s in settled), None)
+
+
+def settle_noise(
+    planes: NDArray[np.generic], *, rgb: bool, vst: bool | Literal["auto"] = "auto"
+) -> Stabilizer | tuple[float, ...]:
+    """Estimate the noise of one channel, for `naive_denoise`.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (..., Y, X) or (..., Y, X, 3)
+        Planes that stand for the channel, without alpha.
+    rgb : bool
+        Whether they are colour planes.
+    vst : bool or "auto"
+        As in `naive_denoise`.
+
+    Returns
+    -------
+    Stabilizer or tuple of float
+        What to pass as `vst`, or as `sigma` with ``vst=False``.
+    """
+    estimate = estimate_noise(planes, channel_axis=-1 if rgb else None)
     if vst is True or (vst == "auto" and needs_stabilization(estimate)):
         logger.info("noise grows with the signal: %s", estimate)
-        return _ChannelPlan((sigma_factor,), Stabilizer.from_estimate(estimate))
-    sigmas = tuple(s * sigma_factor for s in estimate.channel_sigmas)
-    return _ChannelPlan(sigmas, None)
+        return Stabilizer.from_estimate(estimate)
+    return estimate.channel_sigmas
 
 
 def _denoise_one(
