@@ -33,6 +33,8 @@ __all__ = ["GradientRun", "NaiveOptions", "NaiveRun", "iter_estimate"]
 _NUM_PLANES = 8
 #: Pixels around a part, so that its edges are not those of the image.
 _MARGIN = 32
+#: Values that settle how a gradient is displayed.
+_MANY = 1 << 20
 
 
 def iter_estimate(image: Any, axes: ImageAxes) -> Generator[Event, None, Noise]:
@@ -245,6 +247,17 @@ class GradientRun(_PlaneRun):
     ) -> None:
         super().__init__(image, axes, region)
         self.kind = kind
+        #: What few pixels exceed: white of a display.
+        self.steepest = 1.0
+
+    def events(self) -> Generator[Event, None, None]:
+        """Do the work; yields `Progress`."""
+        yield from super().events()
+        values = self.result.ravel()
+        values = np.abs(values[:: max(1, values.size // _MANY)])
+        values = values[np.isfinite(values)]
+        if values.size:
+            self.steepest = float(np.percentile(values, 99.5)) or 1.0
 
     def _has(self, letter: str) -> bool:
         return letter != "S" and super()._has(letter)

@@ -67,15 +67,12 @@ class GradientWidget(LayerWidget):
         return GradientRun(image, self.axes.axes, self.kinds.currentText(), region)
 
     def _looks(self, run: Run) -> dict[str, Any]:
-        kind = run.record["kind"]
-        if kind == "orientation":
-            colors, limits = "hsv", (-np.pi, np.pi)
-        else:
-            # few pixels are the steepest: they must not darken the rest
-            finite = run.result[np.isfinite(run.result)]
-            high = float(np.percentile(np.abs(finite), 99.5)) if finite.size else 1.0
-            high = high or 1.0
-            colors, limits = "gray", (0.0 if kind == "magnitude" else -high, high)
+        colors, limits = "gray", (0.0, 1.0)
+        if isinstance(run, GradientRun):
+            high = run.steepest
+            limits = (0.0 if run.kind == "magnitude" else -high, high)
+            if run.kind == "orientation":
+                colors, limits = "hsv", (-np.pi, np.pi)
         return {
             "rgb": False,
             "colormap": colors,

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 
+import pytest
+
+pytest.importorskip("napari")
+
 from napari_gradnet import api
 from napari_gradnet.widgets._options import (
     DenoiseOptions,
