@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_gradnet.api._functions import describe_noise, gradient
     from napari_gradnet.errors import GradNetError
     from napari_gradnet.events import Event, Progress
+    from napari_gradnet.export import export_network
     from napari_gradnet.inference.denoise import denoise, iter_denoise
     from napari_gradnet.inference.device import list_devices
     from napari_gradnet.inference.models import ModelInfo, list_models, open_model
@@ -31,23 +32,31 @@ if TYPE_CHECKING:
     from napari_gradnet.metrics import psnr, ssim
     from napari_gradnet.networks.registry import build_network, list_networks
     from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
+    from napari_gradnet.recipes import list_recipes, read_recipe
+    from napari_gradnet.training.benchmark import TrainingSpeedRow, benchmark_training
+    from napari_gradnet.training.check import CheckReport, check_training
     from napari_gradnet.training.run import iter_train, train
 
 __all__ = [
+    "CheckReport",
     "Event",
     "GradNetError",
     "ModelInfo",
     "NoiseEstimate",
     "Progress",
+    "TrainingSpeedRow",
     "benchmark_accuracy",
     "benchmark_card",
     "benchmark_inference",
+    "benchmark_training",
     "build_network",
+    "check_training",
     "demo",
     "denoise",
     "denoise_file",
     "describe_noise",
     "estimate_noise",
+    "export_network",
     "gradient",
     "gradient_file",
     "iter_denoise",
@@ -56,11 +65,13 @@ __all__ = [
     "list_models",
     "list_naive_methods",
     "list_networks",
+    "list_recipes",
     "naive_denoise",
     "naive_denoise_file",
     "open_image",
     "open_model",
     "psnr",
+    "read_recipe",
     "ssim",
     "train",
 ]
@@ -77,6 +88,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "api._functions": ("describe_noise", "gradient"),
     "errors": ("GradNetError",),
     "events": ("Event", "Progress"),
+    "export": ("export_network",),
     "inference.denoise": ("denoise", "iter_denoise"),
     "inference.device": ("list_devices",),
     "inference.models": ("ModelInfo", "list_models", "open_model"),
@@ -85,6 +97,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "metrics": ("psnr", "ssim"),
     "networks.registry": ("build_network", "list_networks"),
     "noise.estimate": ("NoiseEstimate", "estimate_noise"),
+    "recipes": ("list_recipes", "read_recipe"),
+    "training.benchmark": ("TrainingSpeedRow", "benchmark_training"),
+    "training.check": ("CheckReport", "check_training"),
     "training.run": ("iter_train", "train"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -185,14 +185,14 @@ def card(model: str, folders: tuple[Path, ...], **options: Any) -> None:
 )
 def training(networks: tuple[str, ...], **options: Any) -> None:
     """Measure patches per second beside a plain PyTorch DataLoader loop."""
-    from napari_gradnet.api._training import benchmark_training
+    from napari_gradnet import api
 
     click.echo(
         f"{'network':16s}{'precision':>10s}{'weights':>11s}{'patches/s':>11s}"
         f"{'waiting':>9s}{'DataLoader':>12s}{'matrix rate':>13s}"
     )
     device = ""
-    for row in benchmark_training(networks, **options):
+    for row in api.benchmark_training(networks, **options):
         device = row.device
         part = "" if row.matrix_fraction is None else f"{row.matrix_fraction:.1%}"
         click.echo(

@@ -18,8 +18,8 @@ def command(model: str, output: Path) -> int:
     OUTPUT ends in .onnx or .pt2. The network takes intensities in [0, 1], float32,
     shape (N, C, H, W); a model without a guide network has a second input.
     """
-    from napari_gradnet.api._training import export_network
+    from napari_gradnet import api
 
-    difference = export_network(model, output)
+    difference = api.export_network(model, output)
     click.echo(f"{output}: differs from PyTorch by at most {difference:.2g}")
     return 0

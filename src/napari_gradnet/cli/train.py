@@ -109,7 +109,7 @@ def command(
     """
     if check:
         return _check(config, settings)
-    from napari_gradnet.api._training import iter_train
+    from napari_gradnet import api
     from napari_gradnet.events import drain
 
     speaks = os.environ.get("RANK", "0") == "0"
@@ -123,7 +123,7 @@ def command(
             if was_interrupted():
                 raise KeyboardInterrupt
 
-        work = iter_train(config, output, resume=resume, overrides=settings)
+        work = api.iter_train(config, output, resume=resume, overrides=settings)
         model = drain(work, show)
     if speaks:
         click.echo(f"model: {model}")
@@ -151,9 +151,9 @@ def _signals_noted() -> Iterator[Callable[[], bool]]:
 
 
 def _check(config: Path, settings: dict[str, Any]) -> int:
-    from napari_gradnet.api._training import check_training
+    from napari_gradnet import api
 
-    report = check_training(config, overrides=settings)
+    report = api.check_training(config, overrides=settings)
     for skipped in report.skipped:
         click.echo(f"skipped {skipped}")
     for warning in report.warnings:
