@@ -12,7 +12,8 @@ import sys
 from napari_gradnet.widgets import {module}
 from napari_gradnet import api
 api.list_naive_methods()
-sys.stdout.write(" ".join({"torch", "bm3d", "safetensors"} & set(sys.modules)))
+heavy = [m for m in ("torch", "bm3d", "safetensors") if m in sys.modules]
+sys.stdout.write(" ".join(heavy))
 """
 
 
