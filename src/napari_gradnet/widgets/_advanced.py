@@ -27,7 +27,7 @@ class AdvancedOptions(QCollapsible):
     """Precision, tile, self-ensemble, output type and variance stabilisation."""
 
     def __init__(self) -> None:
-        super().__init__("Advanced")
+        super().__init__("Advanced", expandedIcon="▼", collapsedIcon="▶")
         self.precision = _box(PRECISIONS, "Arithmetic of the network")
         self.tile = QSpinBox()
         self.tile.setRange(0, 16384)

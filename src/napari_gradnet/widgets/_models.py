@@ -10,7 +10,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QToolButton,
+    QPushButton,
     QWidget,
 )
 
@@ -45,8 +45,7 @@ class ModelPicker(QWidget):
         _narrow(self.box)
         self.box.addItem("automatic", "auto")
         self.box.currentIndexChanged.connect(self._show_card)
-        self.button = QToolButton()
-        self.button.setText("Open ...")
+        self.button = QPushButton("Open ...")
         self.button.setToolTip("Open a model file (.safetensors)")
         self.button.clicked.connect(self._ask_file)
         self.card = note(_WAITING)
