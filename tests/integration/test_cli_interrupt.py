@@ -35,6 +35,8 @@ def job(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
+        # a test run in the background has SIGINT ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         for _ in range(600):
