@@ -40,6 +40,10 @@ class _Noise(FrozenModel):
             value = getattr(self, name)
             if value is None:
                 continue
+            lowest = value[0] if isinstance(value, tuple) else value
+            if name in ("peak", "electrons") and lowest <= 0:
+                msg = f"{name}={value}: the counts at full scale must be above 0"
+                raise ValueError(msg)
             low, high = value if isinstance(value, tuple) else (value, value)
             if not 0 <= low <= high:
                 msg = f"{name}={value}: give the lowest value first, none negative"

@@ -60,3 +60,9 @@ def test_kind_tells_the_model(config: NoiseConfig) -> None:
 def test_ranges(model: Any, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         model.parse(values, "noise")
+
+
+@pytest.mark.parametrize("peak", [0.0, (0.0, 8.0)])
+def test_no_photons_at_full_scale_are_refused(peak):
+    with pytest.raises(ConfigError, match=r"peak=.*must be above 0"):
+        PoissonNoise.parse({"peak": peak})
