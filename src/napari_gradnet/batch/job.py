@@ -1,0 +1,324 @@
+"""What the batch engine runs: jobs made of units, and operations that they apply.
+
+The engine knows nothing of file formats or networks. It takes jobs (a file, a volume),
+calls their units in any order, on any thread or machine, keeps a journal of the
+finished ones, and tells a job to finish or to discard its output. A job knows nothing
+of journals, workers or progress.
+
+The life of a job, in the process that leads::
+
+    job.prepare()  # once; after a crash again, with the same result
+    for stage in job.stages:  # a stage starts when the one before it is done
+        for unit in stage:  # any order, any thread, any machine, also twice
+            job.run(unit)  # or read / compute / write, overlapped
+    job.noise()  # for the report
+    job.finish()  # the output appears under its name
+    job.close()
+
+and in every other process that helps: unpickle it, ``open()``, run units, ``close()``.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_gradnet.axes import ImageAxes
+
+    #: Planes, or windows of planes, by channel: what a scaling is settled from.
+    Samples = Mapping[int, Sequence[NDArray[Any]]]
+    #: Reads rows and columns of one plane, in ``YX(S)`` order.
+    ReadWindow = Callable[[tuple[slice, slice]], NDArray[Any]]
+
+__all__ = ["Job", "Operation", "PlaneWork", "UnitResult", "Written"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `Job.write` stored.
+
+    Parameters
+    ----------
+    num_bytes : int
+        Pixels written, decoded, in bytes.
+    checksum : str
+        Of these pixels (hexadecimal): a unit that is run again gives the same.
+    """
+
+    num_bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """A finished unit; JSON-able fields only, for the journal.
+
+    Parameters
+    ----------
+    unit : str
+    seconds : float
+        All of it; ``read + compute + write`` where it was not overlapped.
+    read_seconds, compute_seconds, write_seconds : float
+        Its parts.
+    num_bytes : int
+        See `Written`.
+    checksum : str
+        See `Written`.
+    """
+
+    unit: str
+    seconds: float
+    read_seconds: float
+    compute_seconds: float
+    write_seconds: float
+    num_bytes: int
+    checksum: str
+
+
+class Job(ABC):
+    """One output: what is read, done and written, cut into units.
+
+    Constructing a job is cheap: options are checked, nothing is opened. A job can be
+    pickled at any time after `prepare`; what was opened stays behind, so that the copy
+    needs `open` again.
+
+    Attributes
+    ----------
+    name : str
+        The input as the user named it: for messages, reports and the journal.
+    output : Path
+        The final name of the output. Nothing stands under it before `finish`.
+    ordered : bool
+        The units of a stage must be written in their order, one at a time (`read` and
+        `compute` may still run ahead). False where any order will do.
+    """
+
+    name: str
+    output: Path
+    ordered: bool = False
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> Mapping[str, Any]:
+        """All that the output's bytes depend on, as JSON.
+
+        The input's identity (size, time of change, hash of its metadata), the
+        operation's `Operation.options` and the layout of the output. Two runs may
+        share units only when their fingerprints are equal.
+        """
+
+    @property
+    @abstractmethod
+    def stages(self) -> Sequence[Sequence[str]]:
+        """Names of the units, known after `prepare`, the same in every run.
+
+        Units of one stage do not depend on each other; those of the next stage read
+        what they wrote. A file has one stage; a volume has one for its pixels and one
+        for each further level of its pyramid. The sequences may be computed on the fly
+        (there may be a million units): do not turn them into lists without need.
+        """
+
+    @property
+    @abstractmethod
+    def num_values(self) -> int:
+        """Pixel values that are denoised (samples of a pixel count), for estimates."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Check input and output, settle what all units share, start the output.
+
+        Called once, by the process that leads, before anything else; it leaves the job
+        open. What was settled (scaling, chunks) is stored beside the unfinished
+        output, so that a second `prepare`, after a crash, finds it and goes on with
+        exactly that.
+
+        Raises
+        ------
+        GradNetError
+            Input, operation or output cannot be used, or an unfinished output is there
+            whose fingerprint is another one.
+        """
+
+    @abstractmethod
+    def open(self) -> None:
+        """Open input, unfinished output and model in this process; again is harmless.
+
+        For processes other than the one that called `prepare`.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what `open` opened; again is harmless."""
+
+    @abstractmethod
+    def read(self, unit: str) -> Any:
+        """Read what a unit needs. Called from several threads at once."""
+
+    @abstractmethod
+    def compute(self, unit: str, data: Any) -> Any:
+        """Do the work on what `read` gave. Called from several threads at once."""
+
+    @abstractmethod
+    def write(self, unit: str, result: Any) -> Written:
+        """Store what `compute` gave.
+
+        Writing a unit again gives the same bytes. Called from several threads at once,
+        unless `ordered`. It returns when the data have been handed to the file system.
+        """
+
+    def run(self, unit: str) -> UnitResult:
+        """Read, compute and write one unit."""
+        began = time.perf_counter()
+        data = self.read(unit)
+        was_read = time.perf_counter()
+        result = self.compute(unit, data)
+        computed = time.perf_counter()
+        written = self.write(unit, result)
+        ended = time.perf_counter()
+        return UnitResult(
+            unit,
+            ended - began,
+            was_read - began,
+            computed - was_read,
+            ended - computed,
+            written.num_bytes,
+            written.checksum,
+        )
+
+    def noise(self) -> tuple[float, float] | None:
+        """Noise before and after, in the input's units, after the last unit.
+
+        A sample of the input and the same one of the unfinished output; None where
+        that cannot be told.
+        """
+        return None
+
+    @abstractmethod
+    def finish(self) -> str:
+        """Complete the output and give it its name, after the last unit.
+
+        Returns
+        -------
+        str
+            What could not be kept, or empty.
+        """
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Close, and remove the unfinished output (never a finished one)."""
+
+
+class Operation(ABC):
+    """What is done to every plane of an image: options only, small, picklable.
+
+    `settle` looks at samples of the image and puts all that planes and blocks must
+    share into JSON; `bind` turns that into something that runs. So a process that
+    resumes or helps, given the same JSON, computes the same.
+    """
+
+    @property
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """All that results depend on, as JSON, also the hash of a model."""
+
+    @abstractmethod
+    def settle(
+        self, axes: ImageAxes, dtype: np.dtype[Any], samples: Samples
+    ) -> dict[str, Any]:
+        """Settle scaling, noise, precision and tiles for one image, as JSON.
+
+        Parameters
+        ----------
+        axes, dtype
+            Of the image.
+        samples : mapping of int to sequence of ndarray
+            For each channel planes, or windows of planes, that stand for it
+            (`inference.denoise.sample_planes`).
+        """
+
+    @abstractmethod
+    def bind(
+        self, axes: ImageAxes, dtype: np.dtype[Any], state: Mapping[str, Any]
+    ) -> PlaneWork:
+        """Make what runs from what `settle` gave."""
+
+
+class PlaneWork(ABC):
+    """An operation that is ready to run in this process. Safe in several threads.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Of the results.
+    halo : int or None
+        Pixels of context around a part of a plane, so that the part equals that of the
+        whole plane. None: only whole planes are exact.
+    alignment : int
+        Parts, with their context, start and end at multiples of it, counted from the
+        plane's first pixel at the start and from its last one at the end.
+    statistics_size : int
+        Numbers that `statistics` gives; 0 where parts need none.
+    record : dict
+        What was done, for the output's history (`inference.files.processing_record`).
+    """
+
+    dtype: np.dtype[Any]
+    halo: int | None
+    alignment: int = 1
+    statistics_size: int = 0
+
+    @property
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """What was done, JSON-able."""
+
+    def statistics(self, read: ReadWindow, number: int) -> NDArray[np.float32]:
+        """Gather what all parts of one plane share (means of channel attention).
+
+        Parameters
+        ----------
+        read : callable
+            Reads a window of the plane.
+        number : int
+            Of the plane in the image.
+
+        Returns
+        -------
+        ndarray, shape (statistics_size,)
+        """
+        import numpy as np
+
+        return np.empty(0, np.float32)
+
+    @abstractmethod
+    def apply(
+        self,
+        plane: NDArray[Any],
+        number: int,
+        statistics: NDArray[np.float32] | None = None,
+    ) -> NDArray[Any]:
+        """Work on a plane, or on a part of it together with its context.
+
+        Parameters
+        ----------
+        plane : ndarray, shape (Y, X) or (Y, X, S)
+            In the image's units and dtype.
+        number : int
+            Of the plane in the image, which says its channel.
+        statistics : ndarray, optional
+            What `statistics` gave for this plane; needed for parts.
+
+        Returns
+        -------
+        ndarray, shape of `plane`
+            Of `dtype`. The caller cuts the context off.
+        """
