@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from napari_gradnet.events import OnEvent, drain
 from napari_gradnet.gradient import GradientKind, sobel_gradient
-from napari_gradnet.inference.denoise import sample_planes
 from napari_gradnet.inference.files import iter_denoise_file, iter_map_file
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.inference.options import NanPolicy, StackOptions, Vst
-from napari_gradnet.naive import settle_noise
+from napari_gradnet.inference.samples import sample_planes
+from napari_gradnet.naive import settle_channels
 from napari_gradnet.noise.stabilize import Stabilizer
 from napari_gradnet.values import output_dtype
 
@@ -157,16 +155,8 @@ def _channel_noise(
     vst = options.get("vst", "auto")
     if options.get("sigma") is not None or isinstance(vst, Stabilizer):
         return {}
-    rgb = source.axes.is_rgb
-    noise: dict[int, dict[str, Any]] = {}
-    for channel, planes in sample_planes(source.read_plane, source.axes).items():
-        stacked = np.stack([p[..., :3] if rgb else p for p in planes])
-        settled = settle_noise(stacked, rgb=rgb, vst=vst)
-        if isinstance(settled, Stabilizer):
-            noise[channel] = {"vst": settled}
-        else:
-            noise[channel] = {"sigma": settled, "vst": False}
-    return noise
+    samples = sample_planes(source.read_plane, source.axes)
+    return settle_channels(samples, rgb=source.axes.is_rgb, vst=vst)
 
 
 def gradient_file(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, OnEvent, Progress, drain
 from napari_gradnet.inference.models import Model, choose_model, open_model
 from napari_gradnet.inference.options import StackOptions
+from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.inference.stack import StackDenoiser
 from napari_gradnet.values import check_dtype
 
@@ -24,19 +24,13 @@ if TYPE_CHECKING:
 
     from napari_gradnet.inference.options import NanPolicy, Vst
     from napari_gradnet.inference.precision import Precision
+    from napari_gradnet.inference.samples import Samples
 
     ReadPlane = Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
-    #: Planes by channel.
-    Samples = dict[int, list[NDArray[Any]]]
 
 __all__ = ["denoise", "iter_denoise", "prepare_stack", "run_stack"]
 
 logger = logging.getLogger(__name__)
-
-#: Planes of a channel that are read to settle its scaling.
-NUM_SAMPLE_PLANES = 16
-#: Values that are looked at in a sample plane.
-SAMPLE_VALUES = 1 << 20
 
 
 class ArrayLike(Protocol):
@@ -70,32 +64,6 @@ def _as_array(image: Any) -> ArrayLike:
         )
         raise InputError(msg) from error
     return image
-
-
-def sample_planes(read: Callable[[int], NDArray[Any]], axes: ImageAxes) -> Samples:
-    """Read planes that stand for each channel, at most 16, with their pixels thinned.
-
-    Every n-th row and column is kept where a stack is large, so that percentiles stay
-    cheap and few planes are in memory.
-
-    Parameters
-    ----------
-    read : callable
-        Plane number to plane, in ``YX(S)`` order.
-    axes : ImageAxes
-        Of the image.
-    """
-    numbers = axes.spread_planes(NUM_SAMPLE_PLANES)
-    count = sum(len(planes) for planes in numbers.values())
-    samples: Samples = {}
-    for channel, planes in numbers.items():
-        for number in planes:
-            plane = read(number)
-            budget = SAMPLE_VALUES * NUM_SAMPLE_PLANES
-            step = math.ceil(math.sqrt(plane.size * count / budget))
-            kept = plane[::step, ::step].copy() if step > 1 else plane
-            samples.setdefault(channel, []).append(kept)
-    return samples
 
 
 def prepare_stack(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_gradnet import __version__
 from napari_gradnet.events import Event, Progress
-from napari_gradnet.inference.denoise import prepare_stack, run_stack, sample_planes
+from napari_gradnet.inference.denoise import prepare_stack, run_stack
+from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.io import ImageSource, create_like, open_image
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_gradnet.naive.channels import settle_channels
 from napari_gradnet.naive.planes import denoise_plane
 from napari_gradnet.naive.registry import (
     MethodInfo,
@@ -20,5 +21,6 @@ __all__ = [
     "list_methods",
     "naive_denoise",
     "register_method",
+    "settle_channels",
     "settle_noise",
 ]
