@@ -109,10 +109,10 @@ class Job(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> Mapping[str, Any]:
-        """All that the output's bytes depend on, as JSON.
+        """All that the output's bytes depend on, as JSON; known after `prepare`.
 
         The input's identity (size, time of change, hash of its metadata), the
-        operation's `Operation.options` and the layout of the output. Two runs may
+        operation's `Operation.describe` and the layout of the output. Two runs may
         share units only when their fingerprints are equal.
         """
 
@@ -225,10 +225,12 @@ class Operation(ABC):
     resumes or helps, given the same JSON, computes the same.
     """
 
-    @property
     @abstractmethod
-    def options(self) -> dict[str, Any]:
-        """All that results depend on, as JSON, also the hash of a model."""
+    def describe(self, axes: ImageAxes) -> dict[str, Any]:
+        """All that results depend on, as JSON, for `Job.fingerprint`.
+
+        Also the hash of the model; `axes` (colour or grey) decide which one ``auto`` is.
+        """
 
     @abstractmethod
     def settle(
