@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +14,9 @@ import pytest
 import torch
 import yaml
 
+from napari_gradnet import api
+from napari_gradnet.bundle import load_model, read_header
+from napari_gradnet.cli import main
 from napari_gradnet.training.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
@@ -93,6 +98,65 @@ def test_train_from_the_command_line(values: dict[str, Any], tmp_path: Path) -> 
     again = gradnet("train", config, "-o", run)
     assert again.returncode == 1
     assert "already holds a run: resume it" in again.stderr
+
+
+def test_programs_read_events_and_stop_by_closing_the_input(
+    values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values["training"]["num_epochs"] = 100_000
+    values["data"]["validation"]["num_pictures"] = 1
+    config = write(tmp_path / "config.yaml", values)
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", GRADNET, "train", str(config), "-o", str(run)]
+    seen: list[dict[str, Any]] = []
+    with subprocess.Popen(
+        [*command, "--events"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run in the background has SIGINT ignored, and children inherit that
+        preexec_fn=None
+        if sys.platform == "win32"
+        else lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as process:
+        for line in process.stdout or ():
+            seen.append(json.loads(line))
+            if seen[-1]["event"] == "ValidationImage" and process.stdin:
+                process.stdin.close()
+        assert process.wait() == 130, process.stderr and process.stderr.read()
+    kinds = [event["event"] for event in seen]
+    epoch = ["StepDone"] * 3 + ["EpochDone", "Validated", "ValidationImage"]
+    assert kinds[:8] == ["Started", "StageStarted", *epoch]
+    picture = seen[7]
+    assert picture["path"] == str(run / "pictures" / "latest-0.png")
+    assert set(picture) == {"event", "epoch", "number", "path"}
+    step = load_checkpoint(run / "last.pt")["step"]
+    assert step == max(event["step"] for event in seen if "step" in event)
+    # what is there already becomes a model, and the run can go on afterwards
+    model = run / "tiny.safetensors"
+    assert main(["train", str(config), "-o", str(run), "--finish"]) == 0
+    assert capsys.readouterr().out == f"model: {model}\n"
+    assert read_header(model).training["steps"] == step
+    weights, _ = load_model(model)
+    best = load_checkpoint(run / "best.pt")["average"]
+    for name, value in weights.state_dict().items():
+        torch.testing.assert_close(value, best[name].half().float(), rtol=0, atol=0)
+    values["training"]["num_epochs"] = step // 3 + 1
+    api.train(values, run, resume=True)
+    assert read_header(model).training["steps"] == 3 * (step // 3 + 1)
+
+
+def test_check_as_an_event(values: dict[str, Any], tmp_path: Path) -> None:
+    config = write(tmp_path / "config.yaml", values)
+    command = [sys.executable, "-c", GRADNET, "train", str(config), "--check"]
+    with subprocess.Popen(
+        [*command, "--events"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        report = json.loads((process.stdout or io.BytesIO()).read())
+    assert report["event"] == "CheckReport"
+    assert (report["images"], report["held_out"]) == (6, 2)
+    assert report["steps_per_epoch"] == 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_gradnet.recipes import list_recipes, read_recipe
     from napari_gradnet.training.benchmark import TrainingSpeedRow, benchmark_training
     from napari_gradnet.training.check import CheckReport, check_training
-    from napari_gradnet.training.run import iter_train, train
+    from napari_gradnet.training.run import finish_training, iter_train, train
 
 __all__ = [
     "CheckReport",
@@ -57,6 +57,7 @@ __all__ = [
     "describe_noise",
     "estimate_noise",
     "export_network",
+    "finish_training",
     "gradient",
     "gradient_file",
     "iter_denoise",
@@ -100,7 +101,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "recipes": ("list_recipes", "read_recipe"),
     "training.benchmark": ("TrainingSpeedRow", "benchmark_training"),
     "training.check": ("CheckReport", "check_training"),
-    "training.run": ("iter_train", "train"),
+    "training.run": ("finish_training", "iter_train", "train"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from napari_gradnet.cli._events import (
+    interrupt_at_end_of_input,
+    write_event,
+    write_line,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -71,6 +77,11 @@ def _print_recipe(
     help="Only read the data, run a few steps, and estimate time and memory.",
 )
 @click.option(
+    "--finish",
+    is_flag=True,
+    help="Only make a model of the best weights that the run in the folder has so far.",
+)
+@click.option(
     "--init",
     metavar="RECIPE",
     is_eager=True,
@@ -93,6 +104,12 @@ def _print_recipe(
     show_default=True,
     help="Steps a line.",
 )
+@click.option(
+    "--events",
+    is_flag=True,
+    help="For programs: write every event as a line of JSON, and stop with a "
+    "checkpoint when the standard input ends.",
+)
 def command(
     config: Path,
     output: Path | None,
@@ -101,33 +118,48 @@ def command(
     *,
     resume: bool,
     check: bool,
+    finish: bool,
+    events: bool,
 ) -> int:
     """Train a network as a YAML file says.
 
     Ctrl-C and SIGTERM write a checkpoint; --resume goes on from it. Several GPUs:
     torchrun --nproc-per-node=2 --no-python gradnet train CONFIG.
     """
-    if check:
-        return _check(config, settings)
-    from napari_gradnet import api
-    from napari_gradnet.events import drain
-
     speaks = os.environ.get("RANK", "0") == "0"
+    if events:
+        interrupt_at_end_of_input()
+    if check:
+        return _check(config, settings, events=events)
     with _signals_noted() as was_interrupted:
+        from napari_gradnet import api
+        from napari_gradnet.events import drain
 
         def show(event: Event) -> None:
-            line = _describe(event, log_every)
-            if line and speaks:
+            if speaks and events:
+                write_event(event)
+            elif speaks and (line := _describe(event, log_every)):
                 click.echo(line)
                 sys.stdout.flush()
             if was_interrupted():
                 raise KeyboardInterrupt
 
-        work = api.iter_train(config, output, resume=resume, overrides=settings)
-        model = drain(work, show)
-    if speaks:
+        if finish:
+            model = api.finish_training(output or _default_folder(config, settings))
+        else:
+            work = api.iter_train(config, output, resume=resume, overrides=settings)
+            model = drain(work, show)
+    if speaks and events:
+        write_line("Finished", {"model": model})
+    elif speaks:
         click.echo(f"model: {model}")
     return 0
+
+
+def _default_folder(config: Path, settings: dict[str, Any]) -> Path:
+    from napari_gradnet.training.run import load_experiment
+
+    return Path("runs") / load_experiment(config, settings).name
 
 
 @contextmanager
@@ -150,10 +182,13 @@ def _signals_noted() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _check(config: Path, settings: dict[str, Any]) -> int:
+def _check(config: Path, settings: dict[str, Any], *, events: bool) -> int:
     from napari_gradnet import api
 
     report = api.check_training(config, overrides=settings)
+    if events:
+        write_line("CheckReport", vars(report))
+        return 0
     for skipped in report.skipped:
         click.echo(f"skipped {skipped}")
     for warning in report.warnings:

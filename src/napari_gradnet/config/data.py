@@ -77,7 +77,9 @@ class ValidationConfig(FrozenModel):
         description="Each is measured; PSNR is their mean.",
     )
     num_pictures: int = Field(
-        2, ge=0, description="Images written as pictures at each best validation."
+        2,
+        ge=0,
+        description="Images written as pictures at each validation, and at each best.",
     )
 
 

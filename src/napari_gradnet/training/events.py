@@ -125,7 +125,7 @@ class Restarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ValidationImage(Event):
-    """A validation image, of the best network so far.
+    """A validation image: the same crop after each validation.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class ValidationImage(Event):
     noisy, denoised, clean : ndarray of float32, shape (Y, X) or (Y, X, 3)
         Intensities in [0, 1], not clipped.
     path : Path
-        The three side by side, as a PNG file.
+        The three side by side, as a PNG file; the next validation replaces it.
     """
 
     epoch: int

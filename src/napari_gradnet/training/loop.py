@@ -150,8 +150,14 @@ class Trainer:
             self.recorder.close()
             raise
         yield from self._save()
-        yield from self.recorder.finish(self.learner, self.progress)
+        yield from self.write_model()
         self.world.close()
+
+    def write_model(self) -> list[Event]:
+        """Write the model with the best weights so far."""
+        last = self.progress.stage + 1 == len(self.stages)
+        trained = None if last else self.stage.experiment
+        return self.recorder.finish(self.learner, self.progress, trained)
 
     def _started(self, data: TrainingData) -> Started:
         images = sum(len(s.clean) for s in data.sources)

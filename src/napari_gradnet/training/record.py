@@ -106,7 +106,7 @@ class Recorder:
             if self.world.is_main:
                 state = {"average": learner.average.state}
                 save_checkpoint(self.folder.best, state)
-            events += self._pictures(scores, now.epoch)
+        events += self._pictures(scores, now.epoch, best=best)
         guide = None
         if learner.guided.kind == "network":
             guide = sum(scores.guide) / len(scores.guide)
@@ -146,7 +146,7 @@ class Recorder:
         finally:
             learner.pipeline.load_state_dict(kept)
 
-    def _pictures(self, scores: Scores, epoch: int) -> list[Event]:
+    def _pictures(self, scores: Scores, epoch: int, *, best: bool) -> list[Event]:
         return [
             ValidationImage(
                 epoch,
@@ -154,7 +154,7 @@ class Recorder:
                 _as_array(picture.noisy),
                 _as_array(picture.denoised),
                 _as_array(picture.clean),
-                self.folder.write_picture(number, picture),
+                self.folder.write_picture(number, picture, best=best),
             )
             for number, picture in enumerate(scores.pictures)
         ]
@@ -177,8 +177,20 @@ class Recorder:
         save_model(path, learner.pipeline, header)
         return [CheckpointSaved(path)]
 
-    def finish(self, learner: Learner, now: Progress) -> list[Event]:
-        """Write the model."""
+    def finish(
+        self, learner: Learner, now: Progress, trained: Experiment | None = None
+    ) -> list[Event]:
+        """Write the model.
+
+        Parameters
+        ----------
+        learner : Learner
+            Holds the network; gets its best weights.
+        now : Progress
+            What was done.
+        trained : Experiment, optional
+            The stage at which the training ends, where that is not the last one.
+        """
         self.close()
         self.load_final(learner)
         if not self.world.is_main:
@@ -195,7 +207,7 @@ class Recorder:
             ),
             **software_versions(),
         }
-        header = model_header(self.experiment).model_copy(
+        header = model_header(trained or self.experiment).model_copy(
             update={
                 "training": record,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),

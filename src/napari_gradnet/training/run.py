@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from os import PathLike
 
-__all__ = ["iter_train", "load_experiment", "train"]
+__all__ = ["finish_training", "iter_train", "load_experiment", "train"]
 
 
 def load_experiment(
@@ -145,3 +145,34 @@ def train(
         The loss is not finite, or there is nothing to resume.
     """
     return drain(iter_train(config, folder, resume=resume, arrays=arrays), on_event)
+
+
+def finish_training(folder: str | PathLike[str]) -> Path:
+    """Make a model of the best weights that an interrupted training has so far.
+
+    The training can still be resumed, and then writes the model anew. Of a training in
+    stages, the model is that of the stage which was interrupted.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder; no process may be training in it.
+
+    Returns
+    -------
+    Path
+        The model file, in the folder.
+
+    Raises
+    ------
+    ConfigError
+        There is no configuration in the folder.
+    TrainingError
+        There is no checkpoint in it.
+    """
+    path = Path(folder)
+    # no GPU is needed for it, wherever the training ran
+    experiment = load_experiment(path / "config.yaml", {"training.device": "cpu"})
+    trainer = Trainer(experiment, path, resume=True)
+    trainer.write_model()
+    return trainer.folder.model

@@ -154,15 +154,21 @@ class RunFolder:
         }
         (self.path / "data.json").write_text(json.dumps(record, indent=1), "utf-8")
 
-    def write_picture(self, number: int, picture: Picture) -> Path:
-        """Write noisy, denoised and clean side by side."""
-        path = self.path / "pictures" / f"best-{number}.png"
+    def write_picture(self, number: int, picture: Picture, *, best: bool) -> Path:
+        """Write noisy, denoised and clean side by side; keep those of the best."""
+        path = self.path / "pictures" / f"latest-{number}.png"
         if self.is_main:
             path.parent.mkdir(exist_ok=True)
             row = torch.cat([picture.noisy, picture.denoised, picture.clean], 2)
             bytes_ = (row.clamp(0, 1) * 255).round().to(torch.uint8)
             array = bytes_.permute(1, 2, 0).numpy()
-            Image.fromarray(array[..., 0] if array.shape[2] == 1 else array).save(path)
+            image = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+            paths = [path, path.with_name(f"best-{number}.png")]
+            for target in paths if best else paths[:1]:
+                # readers see a whole picture at all times
+                temporary = target.with_name(f".{target.name}")
+                image.save(temporary, "png")
+                temporary.replace(target)
         return path
 
     def open_tensorboard(self, step: int) -> Any:

@@ -70,6 +70,8 @@ def test_events_come_in_order(config: Config, start: Start) -> None:
     assert first.loss == pytest.approx(sum(losses(events)[:3]) / 3, rel=1e-12)
     means = [e.loss for e in events if isinstance(e, EpochDone)]
     assert trainer.progress.losses == means
+    # one after each validation, the best or not
+    assert names.count("ValidationImage") == names.count("Validated") == 2
     image = next(e for e in events if isinstance(e, ValidationImage))
     assert image.noisy.shape == image.clean.shape == (32, 32)
     assert image.path.exists()
