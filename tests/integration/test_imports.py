@@ -13,10 +13,14 @@ import subprocess
 import sys
 import sysconfig
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import pytest
 
 from napari_gradnet.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Top-level modules that cost a tenth of a second or more, or need a screen.
 HEAVY = [
@@ -80,6 +84,18 @@ def test_help_line_of_a_command(command: str, target: tuple[str, str]) -> None:
     loaded = getattr(importlib.import_module(module), attribute)
     assert loaded.name == command
     assert loaded.get_short_help_str(limit=200) == line
+
+
+@pytest.mark.parametrize("name", ["grey", "color", "gradnet", "grey-attention"])
+def test_opening_a_model_brings_no_compiler(name: str, tmp_path: Path) -> None:
+    from tests.tiny_models import write_tiny_model
+
+    path = str(write_tiny_model(tmp_path, name))
+    code = (
+        f"from napari_gradnet import api; api.open_model({path!r}, device='cpu')\n"
+        "import sys; assert 'torch._dynamo' not in sys.modules\n"
+    )
+    assert "torch" in heavy_modules_after(code)
 
 
 def test_every_command_of_the_program_is_listed() -> None:

@@ -44,7 +44,8 @@ def conv3x3(in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Co
 def init_kaiming(network: nn.Module, generator: torch.Generator | None = None) -> None:
     """Kaiming normal (fan in) for every convolution, zero biases (GradNet)."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        # drawing for a tensor without memory imports torch's compiler: seconds
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(
                 module.weight, mode="fan_in", nonlinearity="relu", generator=generator
             )

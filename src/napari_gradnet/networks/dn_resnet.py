@@ -35,7 +35,8 @@ def init_gaussian(
 ) -> None:
     """Draw every convolution's weights from N(0, std)."""
     for part in module.modules():
-        if isinstance(part, nn.Conv2d):
+        # as in `init_kaiming`: nothing to draw for a tensor without memory
+        if isinstance(part, nn.Conv2d) and not part.weight.is_meta:
             nn.init.normal_(part.weight, std=std, generator=generator)
 
 
