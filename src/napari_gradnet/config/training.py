@@ -135,7 +135,11 @@ class TrainingConfig(FrozenModel):
         "gradients add up.",
     )
     patch_size: int = Field(80, ge=8, description="Pixels.")
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "muon"] = Field(
+        "adam",
+        description="muon: Muon for the kernels between hidden layers, Adam for the "
+        "rest; learns more from as many patches.",
+    )
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     schedule: Literal["constant", "cosine", "plateau"] = "plateau"

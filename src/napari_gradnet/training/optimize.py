@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from napari_gradnet.training.muon import Muon
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -22,10 +24,13 @@ FUSED = ("cpu", "cuda", "mps")
 def build_optimizer(
     network: nn.Module, config: TrainingConfig
 ) -> torch.optim.Optimizer:
-    """Adam or AdamW over the weights that are trained."""
+    """The configured optimiser over the weights that are trained."""
+    weights = [p for p in network.parameters() if p.requires_grad]
+    if config.optimizer == "muon":
+        return Muon(weights, config.learning_rate, weight_decay=config.weight_decay)
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     return kind(
-        [p for p in network.parameters() if p.requires_grad],
+        weights,
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         fused=all(p.device.type in FUSED for p in network.parameters()),
