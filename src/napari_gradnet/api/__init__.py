@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from napari_gradnet.networks.registry import build_network, list_networks
     from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
     from napari_gradnet.recipes import list_recipes, read_recipe
+    from napari_gradnet.residual import (
+        ResidualReport,
+        analyze_residual,
+        iter_analyze_residual,
+    )
     from napari_gradnet.training.benchmark import TrainingSpeedRow, benchmark_training
     from napari_gradnet.training.check import CheckReport, check_training
     from napari_gradnet.training.run import finish_training, iter_train, train
@@ -44,7 +49,9 @@ __all__ = [
     "ModelInfo",
     "NoiseEstimate",
     "Progress",
+    "ResidualReport",
     "TrainingSpeedRow",
+    "analyze_residual",
     "benchmark_accuracy",
     "benchmark_card",
     "benchmark_inference",
@@ -60,6 +67,7 @@ __all__ = [
     "finish_training",
     "gradient",
     "gradient_file",
+    "iter_analyze_residual",
     "iter_denoise",
     "iter_train",
     "list_devices",
@@ -99,6 +107,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "networks.registry": ("build_network", "list_networks"),
     "noise.estimate": ("NoiseEstimate", "estimate_noise"),
     "recipes": ("list_recipes", "read_recipe"),
+    "residual": ("ResidualReport", "analyze_residual", "iter_analyze_residual"),
     "training.benchmark": ("TrainingSpeedRow", "benchmark_training"),
     "training.check": ("CheckReport", "check_training"),
     "training.run": ("finish_training", "iter_train", "train"),
