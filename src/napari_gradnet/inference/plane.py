@@ -94,6 +94,10 @@ class PlaneDenoiser:
         # follows from the network alone, so that results do not depend on the machine
         self._whole = CPU_BUDGET // bytes_per_pixel(model.pipeline)
 
+    def steady_tile(self, size: tuple[int, int]) -> int:
+        """Side of the tiles for planes of a size, pixels, on whatever machine."""
+        return fit_tile(size, self.halo, self.alignment, self._whole)
+
     def _max_pixels(self) -> int:
         device = self.model.device
         if device.type == "cuda":
@@ -143,6 +147,59 @@ class PlaneDenoiser:
             result = yield from self._iter_view(_view(image, number), turned_guide)
             total += _view_back(result, number)
         return (total / self.views).numpy()
+
+    def statistics_windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
+        """Windows of a plane of a size that `gather_statistics` needs; mostly none."""
+        if not self.has_attention:
+            return []
+        return sample_windows(size, self.alignment, self._window, self._whole)
+
+    def gather_statistics(
+        self,
+        windows: NDArray[np.float32],
+        guide: NDArray[np.float32] | None = None,
+    ) -> list[Tensor]:
+        """Gather what all parts of one plane share: the means of channel attention.
+
+        Parameters
+        ----------
+        windows : ndarray, shape (N, C, H, W)
+            The plane's `statistics_windows`, in [0, 1] or thereabouts.
+        guide : ndarray, shape of `windows`, optional
+            See `iter_plane`.
+        """
+        helper = None if guide is None else torch.from_numpy(guide)
+        with self.model.lock, gathered_means(self.model.pipeline) as means:
+            self._run(torch.from_numpy(windows), helper)
+        return means
+
+    def denoise_part(
+        self,
+        part: NDArray[np.float32],
+        guide: NDArray[np.float32] | None = None,
+        means: list[Tensor] | None = None,
+    ) -> NDArray[np.float32]:
+        """Denoise a part of a plane, with the whole plane's statistics.
+
+        Parameters
+        ----------
+        part, guide : ndarray, shape (C, Y, X)
+            See `iter_plane`. Pixels nearer to a cut than `halo` are not exact.
+        means : list of Tensor, optional
+            What `gather_statistics` gave.
+        """
+        image = torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
+        helper = None
+        if guide is not None:
+            helper = torch.from_numpy(np.ascontiguousarray(guide, dtype=np.float32))
+        size = (int(image.shape[1]), int(image.shape[2]))
+        result = torch.empty_like(image)
+        for tile in iter_tiles(size, self.tile_for(size), self.halo, self.alignment):
+            read = (slice(None), *tile.read)
+            beside = None if helper is None else helper[read][None]
+            out = self._forward(image[read][None], beside, means)[0]
+            result[(slice(None), *tile.write)] = out[(slice(None), *tile.keep)]
+        return result.numpy()
 
     def denoise(
         self, plane: NDArray[np.float32], guide: NDArray[np.float32] | None = None

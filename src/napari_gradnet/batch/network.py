@@ -1,0 +1,297 @@
+"""A trained network as an operation of a batch: one copy of it for every thread."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import threading
+from collections import OrderedDict
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_gradnet.batch.job import Operation, PlaneWork
+from napari_gradnet.errors import ModelError
+from napari_gradnet.inference.models import Model, choose_model, open_model
+from napari_gradnet.inference.scaling import Scaling
+from napari_gradnet.inference.stack import StackDenoiser
+from napari_gradnet.noise.stabilize import Stabilizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_gradnet.axes import ImageAxes
+    from napari_gradnet.batch.job import ReadWindow, Samples
+    from napari_gradnet.inference.options import StackOptions
+    from napari_gradnet.inference.precision import Precision
+
+__all__ = ["NetworkOperation"]
+
+#: Models of which a thread keeps its own copy.
+_KEPT_COPIES = 4
+
+
+class _ThreadStore(threading.local):
+    """What each thread has for itself."""
+
+    def __init__(self) -> None:
+        self.copies: OrderedDict[tuple[str, ...], Model] = OrderedDict()
+        self.streams: dict[str, Any] = {}
+
+
+_own = _ThreadStore()
+
+
+def _own_copy(model: Model) -> Model:
+    """Copy a model for the calling thread: with one model they would wait in turn."""
+    copies = _own.copies
+    key = (model.sha256, str(model.device), str(model.dtype))
+    if key not in copies:
+        pipeline = copy.deepcopy(model.pipeline)
+        copies[key] = dataclasses.replace(
+            model, pipeline=pipeline, lock=threading.Lock()
+        )
+        while len(copies) > _KEPT_COPIES:
+            copies.popitem(last=False)
+    copies.move_to_end(key)
+    return copies[key]
+
+
+def _own_stream(model: Model) -> AbstractContextManager[Any]:
+    """Enter the thread's stream of a GPU, so that copies and work of two overlap."""
+    if model.device.type != "cuda":
+        return nullcontext()
+    import torch
+
+    name = str(model.device)
+    if name not in _own.streams:
+        _own.streams[name] = torch.cuda.Stream(model.device)
+    return torch.cuda.stream(_own.streams[name])
+
+
+class NetworkOperation(Operation):
+    """Denoise with a trained network; see `api.denoise`.
+
+    Parameters
+    ----------
+    model : str or Path
+        ``auto``, a packaged model's name or a file.
+    device, precision : str
+        See `api.denoise`. The device is that of the process that does the work.
+    options : StackOptions
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        options: StackOptions,
+    ) -> None:
+        self.model = model
+        self.device = device
+        self.precision: Precision = precision
+        self.options = options
+
+    def _open(self, axes: ImageAxes, precision: Precision | None = None) -> Model:
+        name = self.model
+        if str(name) == "auto":
+            name = choose_model(rgb=axes.is_rgb)
+        return open_model(
+            name, device=self.device, precision=precision or self.precision
+        )
+
+    def describe(self, axes: ImageAxes) -> dict[str, Any]:
+        """All that results depend on, as JSON."""
+        model = self._open(axes)
+        options = dataclasses.asdict(self.options)
+        del options["tile"]  # results do not depend on it
+        if self.options.value_range is not None:
+            options["value_range"] = list(self.options.value_range)
+        return {**model.record, **options}
+
+    def settle(
+        self, axes: ImageAxes, dtype: np.dtype[Any], samples: Samples
+    ) -> dict[str, Any]:
+        """Settle precision, tiles and the scaling of each channel."""
+        model = self._open(axes)
+        stack = StackDenoiser(model, axes, dtype, samples, self.options)
+        rows, columns = axes.plane_shape[:2]
+        return {
+            "model": model.header.name,
+            "model_sha256": model.sha256,
+            "precision": model.record["precision"],
+            # from the free memory it could differ between two runs
+            "tile": self.options.tile or stack.planes.steady_tile((rows, columns)),
+            "channels": {
+                str(channel): _scaling_json(scaling)
+                for channel, scaling in stack.scalings.items()
+            },
+        }
+
+    def bind(
+        self, axes: ImageAxes, dtype: np.dtype[Any], state: Mapping[str, Any]
+    ) -> PlaneWork:
+        """Make what runs from what `settle` gave.
+
+        Raises
+        ------
+        ModelError
+            The model is another one than was settled on.
+        """
+        model = self._open(axes, state["precision"])
+        if model.sha256 != state["model_sha256"]:
+            msg = (
+                f"model {model.path} is not the one that the work began with "
+                f"(SHA-256 {model.sha256[:12]} now, {state['model_sha256'][:12]} "
+                "then): put it back or begin anew"
+            )
+            raise ModelError(msg)
+        options = dataclasses.replace(self.options, tile=state["tile"])
+        stack = StackDenoiser(model, axes, dtype, {}, options)
+        stack.scalings = {
+            int(channel): Scaling(
+                known["low"],
+                known["high"],
+                Stabilizer(*known["vst"]) if known["vst"] else None,
+            )
+            for channel, known in state["channels"].items()
+        }
+        return _NetworkWork(stack)
+
+
+def _scaling_json(scaling: Scaling) -> dict[str, Any]:
+    vst = scaling.stabilizer
+    return {
+        "low": scaling.low,
+        "high": scaling.high,
+        "vst": None if vst is None else [vst.gain, vst.offset, vst.read_noise],
+    }
+
+
+class _NetworkWork(PlaneWork):
+    def __init__(self, stack: StackDenoiser) -> None:
+        self._stack = stack
+        self.dtype = stack.dtype
+        planes = stack.planes
+        guide = stack.model.header.guide
+        self.alignment = planes.alignment
+        # BM3D's guide and the views of an ensemble look at the whole plane
+        by_plane = (guide is not None and guide.kind == "bm3d") or (
+            planes.has_attention and planes.views > 1
+        )
+        self.halo = None if by_plane else planes.halo
+        self._sizes: list[int] = []
+        if planes.has_attention and not by_plane:
+            self._sizes = self._measure_statistics()
+            self.statistics_size = self._passes * sum(self._sizes)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return {"operation": "denoise", **self._stack.record}
+
+    @property
+    def _passes(self) -> int:
+        return self._stack.samples_used // self._stack.model.header.channels
+
+    def _own_stack(self) -> StackDenoiser:
+        """The stack with this thread's copy of the network."""
+        own = copy.copy(self._stack)
+        own.model = _own_copy(self._stack.model)
+        own.planes = copy.copy(self._stack.planes)
+        own.planes.model = own.model
+        return own
+
+    def _measure_statistics(self) -> list[int]:
+        """Number of means that each attention takes."""
+        side = self.alignment * -(-32 // self.alignment)
+        blank = np.zeros((1, self._stack.model.header.channels, side, side), np.float32)
+        helper = blank if self._stack.model.pipeline.needs_guide else None
+        means = self._stack.planes.gather_statistics(blank, helper)
+        return [mean.numel() for mean in means]
+
+    def _prepared(
+        self, stack: StackDenoiser, part: NDArray[Any], number: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Scale a part, channels first, and make its guide."""
+        scaling = stack.scalings[stack.axes.channel_of(number)]
+        where = f" of plane {number}" if stack.axes.num_planes > 1 else ""
+        image = scaling.forward(stack._channels_first(stack._filled(part, where)))
+        return image, stack._own_guide(image)
+
+    def _iter_passes(self) -> Iterator[slice]:
+        step = self._stack.model.header.channels
+        for first in range(0, self._stack.samples_used, step):
+            yield slice(first, first + step)
+
+    def statistics(self, read: ReadWindow, number: int) -> NDArray[np.float32]:
+        if not self.statistics_size:
+            return np.empty(0, np.float32)
+        stack = self._own_stack()
+        rows, columns = stack.axes.plane_shape[:2]
+        windows = stack.planes.statistics_windows((rows, columns))
+        parts = [self._prepared(stack, read(window), number) for window in windows]
+        gathered = []
+        with _own_stream(stack.model):
+            for step in self._iter_passes():
+                images = np.stack([image[step] for image, _ in parts])
+                guides = [guide[step] for _, guide in parts if guide is not None]
+                means = stack.planes.gather_statistics(
+                    images, np.stack(guides) if guides else None
+                )
+                gathered += [mean.float().cpu().numpy().ravel() for mean in means]
+        return np.concatenate(gathered)
+
+    def apply(
+        self,
+        plane: NDArray[Any],
+        number: int,
+        statistics: NDArray[np.float32] | None = None,
+    ) -> NDArray[Any]:
+        stack = self._own_stack()
+        with _own_stream(stack.model):
+            if statistics is None or not self.statistics_size:
+                return _drained(stack, plane, number)
+            return self._apply_part(stack, plane, number, statistics)
+
+    def _apply_part(
+        self,
+        stack: StackDenoiser,
+        part: NDArray[Any],
+        number: int,
+        statistics: NDArray[np.float32],
+    ) -> NDArray[Any]:
+        import torch
+
+        image, guide = self._prepared(stack, part, number)
+        result = np.empty(image.shape, np.float32)
+        vectors = np.split(statistics, self._passes)
+        cuts = np.cumsum(self._sizes)[:-1]
+        for step, vector in zip(self._iter_passes(), vectors, strict=True):
+            means = [
+                torch.from_numpy(mean.copy())[None, :, None, None].to(
+                    stack.model.device
+                )
+                for mean in np.split(vector, cuts)
+            ]
+            helper = None if guide is None else guide[step]
+            result[step] = stack.planes.denoise_part(image[step], helper, means)
+        scaling = stack.scalings[stack.axes.channel_of(number)]
+        return stack._merge(scaling.inverse(result), part)
+
+
+def _drained(stack: StackDenoiser, plane: NDArray[Any], number: int) -> NDArray[Any]:
+    """Run a plane's generator to its end."""
+    work = stack.iter_plane(plane, number=number)
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            result: NDArray[Any] = stop.value
+            return result
