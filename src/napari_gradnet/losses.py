@@ -31,7 +31,9 @@ class Loss(nn.Module):
     -----
     With G the Sobel magnitude of the clean image in [0, 1], per channel:
     ``gradient-weighted-l1`` is ``mean(G |e|)``; the edge-aware term is
-    ``w mean((M e)^2)`` with M = G (a) or M = [G >= threshold / 255] (b).
+    ``w mean((M e)^2)`` with M = G (a) or M = [G >= threshold / 255] (b). ``log-l2`` is
+    ``mean(log(mse + eps^2))`` over the patches: minus the mean PSNR, up to a factor, so
+    that a patch of little noise counts as much as one of strong noise.
 
     References
     ----------
@@ -51,6 +53,9 @@ class Loss(nn.Module):
             return error.abs().mean()
         if self.config.pixel == "l2":
             return error.square().mean()
+        if self.config.pixel == "log-l2":
+            squared = error.square().mean((1, 2, 3))
+            return torch.log(squared + CHARBONNIER_EPS**2).mean()
         return torch.sqrt(error.square() + CHARBONNIER_EPS**2).mean()
 
     @torch.no_grad()

@@ -30,13 +30,14 @@ def sobel_by_hand(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return both[0], both[1]
 
 
-@pytest.mark.parametrize("pixel", ["l1", "l2", "charbonnier"])
+@pytest.mark.parametrize("pixel", ["l1", "l2", "log-l2", "charbonnier"])
 def test_pixel_loss(rng: np.random.Generator, pixel: str) -> None:
     denoised, clean = batch(rng)
     error = denoised.double().numpy() - clean.double().numpy()
     expected = {
         "l1": np.abs(error).mean(),
         "l2": (error**2).mean(),
+        "log-l2": np.log((error**2).mean((1, 2, 3)) + CHARBONNIER_EPS**2).mean(),
         "charbonnier": np.sqrt(error**2 + CHARBONNIER_EPS**2).mean(),
     }[pixel]
     loss = Loss(LossConfig(pixel=pixel, gradient_weight=0))

@@ -95,10 +95,13 @@ class LossConfig(FrozenModel):
     (DN-ResNet eq. 4).
     """
 
-    pixel: Literal["l1", "l2", "charbonnier", "gradient-weighted-l1"] = Field(
+    pixel: Literal["l1", "l2", "log-l2", "charbonnier", "gradient-weighted-l1"] = Field(
         "l1",
-        description="gradient-weighted-l1 is GradNet-IV: every pixel's error counts as "
-        "much as the clean image's gradient there.",
+        description="log-l2 is the logarithm of each patch's squared error, the PSNR's "
+        "own: noise of any strength counts alike (its gradients are large: give no "
+        "clip_gradient, and a gradient_weight about 60 times that of l1). "
+        "gradient-weighted-l1 is GradNet-IV: every pixel's error counts as much as the "
+        "clean image's gradient there.",
     )
     gradient_weight: float = Field(0.1, ge=0, description="lambda of eq. 6.")
     edge: Literal["none", "a", "b"] = Field(
