@@ -151,6 +151,25 @@ class ImageAxes:
             rest = iter(position)
             yield tuple(slice(None) if a in "YXS" else next(rest) for a in self.axes)
 
+    def middle(
+        self, index: tuple[int | slice, ...], largest: int
+    ) -> tuple[int | slice, ...]:
+        """The middle of a plane.
+
+        Parameters
+        ----------
+        index : tuple
+            One of `iter_planes`.
+        largest : int
+            Most rows and columns that are kept.
+        """
+        part = list(index)
+        for at, (letter, length) in enumerate(zip(self.axes, self.shape, strict=True)):
+            if letter in "YX" and length > largest:
+                start = (length - largest) // 2
+                part[at] = slice(start, start + largest)
+        return tuple(part)
+
     def _order(self) -> tuple[int, ...]:
         kept = [a for a in self.axes if a in "YXS"]
         return tuple(kept.index(a) for a in self.plane_axes)

@@ -111,6 +111,7 @@ def ssim(
     *,
     win_size: int = 7,
     channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
 ) -> float:
     """Mean structural similarity, with scikit-image's uniform window.
 
@@ -127,11 +128,14 @@ def ssim(
         paper used 3.
     channel_axis : int, optional
         The axis of colour channels, over which the similarity is averaged.
+    mask : array_like of bool, optional
+        The pixels that count, without the channels; the margin of half a window never
+        does.
 
     Returns
     -------
     float
-        -1..1, 1 for equal images.
+        -1..1, 1 for equal images, NaN where no pixel counts.
 
     Raises
     ------
@@ -152,15 +156,20 @@ def ssim(
             f"image's sides {tuple(sides)}"
         )
         raise InputError(msg)
-    return float(
-        structural_similarity(
-            first,
-            second,
-            win_size=win_size,
-            data_range=data_range,
-            channel_axis=channel_axis,
-        )
-    )
+    options = {
+        "win_size": win_size,
+        "data_range": data_range,
+        "channel_axis": channel_axis,
+    }
+    if mask is None:
+        return float(structural_similarity(first, second, **options))
+    _, similarity = structural_similarity(first, second, full=True, **options)
+    if channel_axis is not None:
+        similarity = similarity.mean(axis=channel_axis)
+    margin = win_size // 2
+    inner = (slice(margin, -margin),) * similarity.ndim
+    values = similarity[inner][np.asarray(mask, dtype=bool)[inner]]
+    return float(values.mean()) if values.size else math.nan
 
 
 def textured_mask(

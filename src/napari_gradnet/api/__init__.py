@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_gradnet.metrics import psnr, ssim
     from napari_gradnet.networks.registry import build_network, list_networks
     from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
+    from napari_gradnet.quality import Quality, iter_measure_quality, measure_quality
     from napari_gradnet.recipes import list_recipes, read_recipe
     from napari_gradnet.residual import (
         ResidualReport,
@@ -49,6 +50,7 @@ __all__ = [
     "ModelInfo",
     "NoiseEstimate",
     "Progress",
+    "Quality",
     "ResidualReport",
     "TrainingSpeedRow",
     "analyze_residual",
@@ -69,12 +71,14 @@ __all__ = [
     "gradient_file",
     "iter_analyze_residual",
     "iter_denoise",
+    "iter_measure_quality",
     "iter_train",
     "list_devices",
     "list_models",
     "list_naive_methods",
     "list_networks",
     "list_recipes",
+    "measure_quality",
     "naive_denoise",
     "naive_denoise_file",
     "open_image",
@@ -106,6 +110,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "metrics": ("psnr", "ssim"),
     "networks.registry": ("build_network", "list_networks"),
     "noise.estimate": ("NoiseEstimate", "estimate_noise"),
+    "quality": ("Quality", "iter_measure_quality", "measure_quality"),
     "recipes": ("list_recipes", "read_recipe"),
     "residual": ("ResidualReport", "analyze_residual", "iter_analyze_residual"),
     "training.benchmark": ("TrainingSpeedRow", "benchmark_training"),

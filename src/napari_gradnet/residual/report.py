@@ -203,7 +203,7 @@ def iter_analyze_residual(
     values: list[NDArray[np.float64]] = []
     for done, number in enumerate(numbers):
         yield Progress(done, len(numbers), "plane")
-        index = _middle(indices[number], checked.axes, checked.shape)
+        index = checked.middle(indices[number], _LARGEST)
         pair = [
             np.atleast_3d(checked.to_plane(np.asarray(image[index]))).astype(np.float64)
             for image in (noisy, denoised)
@@ -217,18 +217,6 @@ def iter_analyze_residual(
                 figures.append(found)
     yield Progress(len(numbers), len(numbers), "plane")
     return _report(np.concatenate(values), figures)
-
-
-def _middle(
-    index: tuple[int | slice, ...], axes: str, shape: tuple[int, ...]
-) -> tuple[int | slice, ...]:
-    """The middle of a plane, no larger than what is looked at."""
-    part = list(index)
-    for at, letter in enumerate(axes):
-        if letter in "YX" and shape[at] > _LARGEST:
-            start = (shape[at] - _LARGEST) // 2
-            part[at] = slice(start, start + _LARGEST)
-    return tuple(part)
 
 
 def _report(values: NDArray[np.float64], figures: list[PlaneFigures]) -> ResidualReport:
