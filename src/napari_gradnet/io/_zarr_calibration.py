@@ -1,0 +1,150 @@
+"""Pixel sizes, units and channel names of any image file, in OME-Zarr's words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_gradnet.io._tiff_read import TiffSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from napari_gradnet.io._base import ImageSource
+
+__all__ = ["Calibration", "read_calibration"]
+
+_UNITS = {
+    "micron": "micrometer",
+    "microns": "micrometer",
+    "um": "micrometer",
+    "\u00b5m": "micrometer",
+    "\u03bcm": "micrometer",
+    "\\u00B5m": "micrometer",
+    "nm": "nanometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+    "\u00c5": "angstrom",
+    "inch": "inch",
+    "s": "second",
+    "sec": "second",
+    "ms": "millisecond",
+    "\u00b5s": "microsecond",
+    "min": "minute",
+    "h": "hour",
+}
+#: Centimetres and inches, by TIFF's ResolutionUnit.
+_RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
+_COLOURS = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What an image says of its axes.
+
+    Parameters
+    ----------
+    scales : mapping of str to float
+        Size of a pixel along an axis, by letter.
+    units : mapping of str to str
+        Its unit, as OME-Zarr spells it.
+    channels : sequence of dict
+        Entries of the omero block's channels; empty where nothing is known.
+    """
+
+    scales: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    channels: Sequence[Mapping[str, Any]] = ()
+
+
+def read_calibration(source: ImageSource) -> Calibration:
+    """Read an image's calibration; what is not understood is left out."""
+    if not isinstance(source, TiffSource):
+        return Calibration()
+    if source.kind == "ome":
+        return _from_ome(source)
+    scales, units = _from_resolution(source)
+    imagej = source.metadata.get("imagej") if source.kind == "imagej" else None
+    if isinstance(imagej, dict):
+        unit = _UNITS.get(str(imagej.get("unit", "")))
+        if unit is None:  # pixels, or nothing that OME knows
+            scales = dict.fromkeys(scales, 1.0) if "unit" not in imagej else scales
+        units = dict.fromkeys(scales, unit) if unit else {}
+        if (spacing := _positive(imagej.get("spacing"))) is not None:
+            scales["Z"] = spacing
+            if unit:
+                units["Z"] = unit
+        if (interval := _positive(imagej.get("finterval"))) is not None:
+            scales["T"] = interval
+            units["T"] = _UNITS.get(str(imagej.get("tunit", "s")), "second")
+    return Calibration(scales, units)
+
+
+def _positive(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def _from_resolution(source: TiffSource) -> tuple[dict[str, float], dict[str, str]]:
+    resolution = source.resolution
+    unit = _RESOLUTION_UNITS.get(int(source.keyframe.resolutionunit or 1))
+    if resolution is None or (unit is None and source.kind != "imagej"):
+        return {}, {}
+    scales = {
+        letter: below / above
+        for letter, (above, below) in zip("XY", resolution, strict=True)
+    }
+    return scales, dict.fromkeys(scales, unit) if unit else {}
+
+
+def _from_ome(source: TiffSource) -> Calibration:
+    from xml.dom import minidom
+
+    document = minidom.parseString(source.description.encode())
+    pixels = document.getElementsByTagNameNS("*", "Pixels")[0]
+    scales: dict[str, float] = {}
+    units: dict[str, str] = {}
+    for letter, name, default in (
+        ("X", "PhysicalSizeX", "\u00b5m"),
+        ("Y", "PhysicalSizeY", "\u00b5m"),
+        ("Z", "PhysicalSizeZ", "\u00b5m"),
+        ("T", "TimeIncrement", "s"),
+    ):
+        size = _positive(pixels.getAttribute(name))
+        if size is not None:
+            scales[letter] = size
+            unit = _UNITS.get(pixels.getAttribute(f"{name}Unit") or default)
+            if unit:
+                units[letter] = unit
+    labels = [
+        node.getAttribute("Name")
+        for node in pixels.getElementsByTagNameNS("*", "Channel")
+    ]
+    count = source.axes.length("C")
+    known = labels if len(labels) == count and any(labels) else []
+    return Calibration(scales, units, _channels(known, source.dtype))
+
+
+def _channels(labels: Sequence[str], dtype: np.dtype[Any]) -> list[dict[str, Any]]:
+    """Entries of the omero block, which needs a colour and a window for each."""
+    import numpy as np
+
+    low, high = 0.0, 1.0
+    if dtype.kind in "iu":
+        low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    return [
+        {
+            "label": label,
+            "color": _COLOURS[place % len(_COLOURS)],
+            "active": True,
+            "window": {"min": low, "max": high, "start": low, "end": high},
+        }
+        for place, label in enumerate(labels)
+    ]
