@@ -190,7 +190,11 @@ def test_dask_is_read_plane_by_plane(
 
 
 def test_cancelled_run_offers_its_finished_planes(
-    qtbot: QtBot, viewer: ViewerModel, grey_model: Path, stack: NDArray[Any]
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    grey_model: Path,
+    stack: NDArray[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     viewer.add_image(stack, name="cells")
     widget = open_widget(qtbot, viewer, grey_model)
@@ -202,7 +206,7 @@ def test_cancelled_run_offers_its_finished_planes(
     work = widget.job
     work.progressed.connect(cancel_in_the_middle)
     # every step waits for the GUI, so that the button is pressed before the end
-    hold_back(qtbot, widget)
+    hold_back(widget, monkeypatch)
     run(qtbot, widget)
     work.progressed.disconnect(cancel_in_the_middle)
     assert [x.name for x in viewer.layers] == ["cells"]
@@ -217,10 +221,11 @@ def test_cancelled_run_offers_its_finished_planes(
     assert widget.keep_button.isHidden()
 
 
-def hold_back(qtbot: QtBot, widget: DenoiseWidget) -> None:
+def hold_back(widget: DenoiseWidget, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each event of the next run wait until the GUI has seen the one before."""
     import threading
 
+    monkeypatch.setattr("napari_gradnet.widgets._job.PACE", 0.0)
     seen = threading.Semaphore(0)
     widget.job.progressed.connect(lambda _: seen.release())
     start = widget.job.start
@@ -238,11 +243,15 @@ def hold_back(qtbot: QtBot, widget: DenoiseWidget) -> None:
 
 
 def test_removing_the_layer_ends_the_work(
-    qtbot: QtBot, viewer: ViewerModel, grey_model: Path, stack: NDArray[Any]
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    grey_model: Path,
+    stack: NDArray[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     layer = viewer.add_image(stack, name="cells")
     widget = open_widget(qtbot, viewer, grey_model)
-    hold_back(qtbot, widget)
+    hold_back(widget, monkeypatch)
     widget.job.progressed.connect(
         lambda _: viewer.layers.remove(layer) if layer in viewer.layers else None
     )

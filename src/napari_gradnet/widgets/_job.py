@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_gradnet.events import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,6 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Outcome"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds between two events of progress: more often nobody can read.
+PACE = 0.1
+#: How far the work stands behind the viewer for the processor; Linux counts in 1 to 20.
+STEP_BACK = 5
 
 
 @dataclass(frozen=True)
@@ -90,15 +102,40 @@ class _Switch:
 def _guarded(
     work: Generator[Event, None, Any], switch: _Switch
 ) -> Generator[Event, None, Outcome]:
-    """Run `work` to an outcome; no exception gets out."""
-    try:
-        while switch.on:
-            yield next(work)
-    except StopIteration as stop:
-        return Outcome(value=stop.value)
-    except Exception as error:
-        logger.debug("work failed", exc_info=error)
-        return Outcome(error=error)
-    finally:
-        work.close()
+    """Run `work` to an outcome, in a thread that steps back; no exception gets out."""
+    last = -PACE
+    # a thread of its own: the pool's threads go back to other plugins
+    with ThreadPoolExecutor(1, "napari-gradnet", _step_back) as thread:
+        try:
+            while switch.on:
+                event = thread.submit(next, work).result()
+                if _is_worth_telling(event, last):
+                    last = time.monotonic()
+                    yield event
+        except StopIteration as stop:
+            return Outcome(value=stop.value)
+        except Exception as error:
+            logger.debug("work failed", exc_info=error)
+            return Outcome(error=error)
+        finally:
+            thread.submit(work.close).result()
     return Outcome(cancelled=True)
+
+
+def _is_worth_telling(event: Event, last: float) -> bool:
+    """Whether an event is shown; of those that only count on, few are."""
+    if not isinstance(event, Progress) or event.message:
+        return True
+    return event.done in (0, event.total) or time.monotonic() - last >= PACE
+
+
+def _step_back() -> None:
+    """Let the viewer and the screen go first where all processors are busy.
+
+    Threads that torch starts from this one inherit it. Other systems favour the
+    program in front by themselves.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(now + STEP_BACK, 19))

@@ -1,0 +1,105 @@
+"""Work in a thread: how often it tells, how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from qtpy.QtCore import QObject
+from tests.gui.conftest import TIMEOUT
+
+from napari_gradnet.events import Event, Progress
+from napari_gradnet.widgets._job import STEP_BACK, Job, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytestqt.qtbot import QtBot
+
+NUM_EVENTS = 2000
+
+
+class Other(Event):
+    """No progress."""
+
+
+def run(qtbot: QtBot, work: Generator[Event, None, Any]) -> tuple[list[Event], Outcome]:
+    """Run to the end; what was told, and the outcome."""
+    owner = QObject()
+    job = Job(owner)
+    told: list[Event] = []
+    job.progressed.connect(told.append)
+    with qtbot.waitSignal(job.ended, timeout=TIMEOUT) as ended:
+        job.start(work)
+    assert not job.running
+    return told, ended.args[0]
+
+
+def test_of_many_steps_few_are_told_the_last_among_them(qtbot: QtBot) -> None:
+    def work() -> Generator[Event, None, str]:
+        for done in range(NUM_EVENTS + 1):
+            yield Progress(done, NUM_EVENTS)
+            if done == 7:
+                yield Progress(done, NUM_EVENTS, "tile", "a sentence")
+                yield Other()
+        return "value"
+
+    told, outcome = run(qtbot, work())
+    assert outcome == Outcome(value="value")
+    assert told[0] == Progress(0, NUM_EVENTS)
+    assert told[-1] == Progress(NUM_EVENTS, NUM_EVENTS)
+    assert Other() in told
+    assert Progress(7, NUM_EVENTS, "tile", "a sentence") in told
+    assert len(told) < NUM_EVENTS / 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts like this")
+def test_work_steps_back_and_the_threads_of_others_do_not(qtbot: QtBot) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def work() -> Generator[Event, None, None]:
+        for _ in range(2):
+            thread = threading.get_native_id()
+            seen.append((thread, os.getpriority(os.PRIO_PROCESS, thread)))
+            yield Other()
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    run(qtbot, work())
+    assert seen[0] == seen[1]
+    assert seen[0][0] != threading.get_native_id()
+    assert seen[0][1] == min(before + STEP_BACK, 19)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), ValueError("no"), MemoryError()])
+def test_errors_are_an_outcome(qtbot: QtBot, error: Exception) -> None:
+    def work() -> Generator[Event, None, None]:
+        yield Other()
+        raise error
+
+    told, outcome = run(qtbot, work())
+    assert told == [Other()]
+    assert outcome.error is error
+
+
+def test_cancelled_work_is_closed_in_its_own_thread(qtbot: QtBot) -> None:
+    threads: list[int] = []
+
+    def work() -> Generator[Event, None, None]:
+        try:
+            while True:
+                threads.append(threading.get_native_id())
+                yield Other()
+        finally:
+            threads.append(threading.get_native_id())
+
+    owner = QObject()
+    job = Job(owner)
+    job.progressed.connect(lambda _: job.cancel())
+    with qtbot.waitSignal(job.ended, timeout=TIMEOUT) as ended:
+        job.start(work())
+    assert ended.args[0] == Outcome(cancelled=True)
+    assert len(set(threads)) == 1
