@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_gradnet import __version__
 from napari_gradnet.events import Event, Progress
 from napari_gradnet.inference.denoise import prepare_stack, run_stack
+from napari_gradnet.inference.record import processing_record
 from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.io import ImageSource, create_like, open_image
 
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
 
     MapPlane = Callable[[NDArray[Any], int], NDArray[Any]]
 
-__all__ = ["iter_denoise_file", "processing_record"]
-
-SOFTWARE = "napari-gradnet"
-
-
-def processing_record(**what: Any) -> dict[str, Any]:
-    """Say with what and how a file was made, for its metadata."""
-    return {"software": SOFTWARE, "version": __version__, **what}
+__all__ = ["iter_denoise_file", "iter_map_file"]
 
 
 def iter_denoise_file(

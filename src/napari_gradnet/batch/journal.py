@@ -1,0 +1,238 @@
+"""The journal of a batch: what was begun and what is finished, one line each.
+
+It lies in the output folder and is only ever appended to. A line that a crash cut off
+is dropped by the next run. One run at a time may use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from napari_gradnet import __version__
+from napari_gradnet.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from napari_gradnet.batch.job import UnitResult
+
+__all__ = ["JOURNAL_NAME", "Entry", "Journal"]
+
+logger = logging.getLogger(__name__)
+
+JOURNAL_NAME = "gradnet-journal.jsonl"
+_LOCK_NAME = ".gradnet-journal.lock"
+#: Seconds after which lines are brought to the disk, against a power cut. What the
+#: program has written survives its own death at once.
+_SYNC_SECONDS = 1.0
+
+
+@dataclass
+class Entry:
+    """What the journal knows of one output.
+
+    Parameters
+    ----------
+    state : {"started", "finishing", "done", "failed"}
+    fingerprint : dict
+        What the output depends on: see `Job.fingerprint`.
+    units : dict of str to str
+        Finished units and their checksums, while the output is not done.
+    """
+
+    state: str
+    fingerprint: dict[str, Any]
+    units: dict[str, str] = field(default_factory=dict)
+
+
+class Journal:
+    """The journal of one output folder, open for appending.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder; made if missing.
+
+    Raises
+    ------
+    InputError
+        Another run is using it, or the file is no journal.
+    OSError
+        The folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / JOURNAL_NAME
+        self._guard = threading.Lock()
+        self._folder_lock = FileLock(folder / _LOCK_NAME)
+        try:
+            self._folder_lock.acquire(timeout=0)
+        except Timeout:
+            msg = (
+                f"another batch is writing to {folder}: wait for its end or choose "
+                "another output folder"
+            )
+            raise InputError(msg) from None
+        self._entries: dict[str, Entry] = {}
+        #: What inputs and options have in common is written once: hash to values.
+        self._shared: dict[str, dict[str, Any]] = {}
+        try:
+            whole = self._load()
+            self._file = self.path.open("ab", buffering=0)
+            self._file.truncate(whole)
+        except BaseException:
+            self._folder_lock.release()
+            raise
+        self._synced = time.monotonic()
+        if whole == 0:
+            self._append({"gradnet_journal": 1, "version": __version__}, sync=True)
+
+    # ------------------------------------------------------------------- reading
+    def _load(self) -> int:
+        """Read all lines; the number of bytes that are whole lines."""
+        if not self.path.exists():
+            return 0
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        lines = data[:whole].splitlines()
+        if lines and b'"gradnet_journal"' not in lines[0]:
+            msg = f"{self.path} is no journal of a batch: move it out of the way"
+            raise InputError(msg)
+        for line in lines:
+            try:
+                values = json.loads(line)
+                self._take(values)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                logger.warning("%s: a damaged line is left out", self.path)
+        return whole
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        if "shared" in line:
+            self._shared[line["shared"]] = line["values"]
+        if "file" not in line:
+            return
+        name, state = line["file"], line["state"]
+        if state == "started":
+            shared = self._shared[line["options"]]
+            self._entries[name] = Entry(state, {**line["own"], **shared})
+        elif state == "forgotten":
+            self._entries.pop(name, None)
+        elif state == "unit":
+            self._entries[name].units[line["unit"]] = line["checksum"]
+        else:
+            self._entries[name].state = state
+            if state == "done":
+                self._entries[name].units.clear()
+
+    def entry(self, name: str) -> Entry | None:
+        """What is known of an output, by its name in the output folder."""
+        return self._entries.get(name)
+
+    # ------------------------------------------------------------------- writing
+    def _append(self, line: Mapping[str, Any], *, sync: bool = False) -> None:
+        data = (json.dumps(line, separators=(",", ":")) + "\n").encode()
+        with self._guard:
+            self._write(data)
+            if sync or time.monotonic() - self._synced > _SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
+
+    def _write(self, data: bytes) -> None:
+        """Write a whole line or, where the disk is full, nothing of it."""
+        start = self._file.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(start)
+            raise
+
+    def _record(self, line: Mapping[str, Any], *, sync: bool = False) -> None:
+        self._append(line, sync=sync)
+        self._take(line)
+
+    def start(self, name: str, fingerprint: Mapping[str, Any]) -> None:
+        """Say that an output is begun, before anything is written for it.
+
+        Parameters
+        ----------
+        name : str
+            Of the output in the output folder.
+        fingerprint : mapping
+            JSON; what stands under ``input`` is the file's own, the rest is stored once
+            for all files that have it in common.
+        """
+        plain = json.loads(json.dumps(dict(fingerprint)))
+        own = {key: plain.pop(key) for key in ["input"] if key in plain}
+        text = json.dumps(plain, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if digest not in self._shared:
+            self._record({"shared": digest, "values": plain})
+        self._record({"file": name, "state": "started", "options": digest, "own": own})
+
+    def unit(self, name: str, result: UnitResult) -> None:
+        """Say that a unit is written; on a full disk it is done again next time."""
+        line = {
+            "file": name,
+            "state": "unit",
+            "unit": result.unit,
+            "checksum": result.checksum,
+            "seconds": round(result.seconds, 4),
+        }
+        with contextlib.suppress(OSError):
+            self._record(line)
+
+    def finishing(self, name: str) -> None:
+        """Say that the output may appear from now on."""
+        self._record({"file": name, "state": "finishing"}, sync=True)
+
+    def done(self, name: str) -> None:
+        """Say that the output stands under its name.
+
+        On a full disk the next run completes it once more, with the same bytes.
+        """
+        with contextlib.suppress(OSError):
+            self._record({"file": name, "state": "done"})
+
+    def failed(self, name: str, error: str) -> None:
+        """Say that an output failed; its finished units stay."""
+        if name in self._entries:
+            with contextlib.suppress(OSError):
+                self._record({"file": name, "state": "failed", "error": error})
+
+    def forget(self, name: str) -> None:
+        """Begin an output anew."""
+        self._record({"file": name, "state": "forgotten"})
+
+    def close(self) -> None:
+        """Bring all lines to the disk and let go of the folder."""
+        with contextlib.suppress(OSError, ValueError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+        self._folder_lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
