@@ -244,7 +244,7 @@ class Operation(ABC):
             Of the image.
         samples : mapping of int to sequence of ndarray
             For each channel planes, or windows of planes, that stand for it
-            (`inference.denoise.sample_planes`).
+            (`inference.samples.sample_planes`).
         """
 
     @abstractmethod
