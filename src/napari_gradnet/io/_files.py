@@ -41,12 +41,12 @@ _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def open_image(path: str | os.PathLike[str], *, axes: str | None = None) -> ImageSource:
-    """Open a TIFF, PNG or JPEG file, told by its content and not by its name.
+    """Open a TIFF, PNG, JPEG or OME-Zarr, told by its content and not by its name.
 
     Parameters
     ----------
     path : path
-        The file.
+        The file, or the folder of an OME-Zarr (0.4 or 0.5) or of a zarr array.
     axes : str, optional
         One letter for each dimension, for example ``"TZCYX"``, where the file's own
         are missing or wrong. By default they come from the file, and what had to be
@@ -65,6 +65,8 @@ def open_image(path: str | os.PathLike[str], *, axes: str | None = None) -> Imag
         `axes` does not fit.
     """
     path = Path(path)
+    if path.is_dir():
+        return _open_folder(path, axes)
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -82,6 +84,18 @@ def open_image(path: str | os.PathLike[str], *, axes: str | None = None) -> Imag
         "a TIFF, PNG or JPEG file is needed"
     )
     raise FileFormatError(msg)
+
+
+def _open_folder(path: Path, axes: str | None) -> ImageSource:
+    from napari_gradnet.io._zarr_read import ZarrSource, is_zarr  # zarr loads slowly
+
+    if not is_zarr(path):
+        msg = (
+            f"{path} is a folder without zarr.json, .zgroup or .zarray: name an image "
+            "file or an OME-Zarr"
+        )
+        raise FileFormatError(msg)
+    return ZarrSource(path, axes)
 
 
 class PlaneWriter:

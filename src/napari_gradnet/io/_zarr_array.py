@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from napari_gradnet.io._zarr_store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,6 +40,8 @@ _CODECS = frozenset(
 #: Chunks of a shard; its index takes 16 bytes for each.
 _MAX_SHARD_CHUNKS = 1 << 22
 _MAX_AXES = 16
+#: Chunks of more bytes are decoded one at a time.
+_LARGE_CHUNK = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,32 @@ class CheckedArray:
         FileFormatError
             A chunk is damaged, or a file cannot be read.
         """
-        with damaged(self.path, f"the block {_name_region(region)}"):
-            block = np.asarray(self.array[region])
-        return block.astype(self.dtype, copy=False)
+        block = np.empty([part.stop - part.start for part in region], self.dtype)
+        for part in self._parts(region):
+            inner = tuple(
+                slice(p.start - r.start, p.stop - r.start)
+                for p, r in zip(part, region, strict=True)
+            )
+            with damaged(self.path, f"the block {_name_region(part)}"):
+                block[inner] = self.array[part]
+        return block
+
+    def _parts(self, region: tuple[slice, ...]) -> Iterator[tuple[slice, ...]]:
+        """The region itself; where chunks are large, a part for each of them.
+
+        zarr decodes ten chunks at once, whatever their size.
+        """
+        if math.prod(self.chunks) * self.dtype.itemsize <= _LARGE_CHUNK:
+            yield region
+            return
+        sides = [
+            [
+                slice(max(start, part.start), min(start + chunk, part.stop))
+                for start in range(part.start // chunk * chunk, part.stop, chunk)
+            ]
+            for part, chunk in zip(region, self.chunks, strict=True)
+        ]
+        yield from itertools.product(*sides)
 
 
 def _name_region(region: tuple[slice, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["check_rest", "copy_rest", "remove_leftovers"]
 
 _MAX_DEPTH = 64
-#: What zarr leaves when it is killed while writing a file.
-_LEFTOVER = ".partial"
+#: What zarr and `copy_rest` leave when they are killed while writing a file.
+_LEFTOVER = re.compile(r"\.(?:[0-9a-f]{32}\.partial|[0-9a-f]{12}\.tmp)$")
 
 
 def _walk(root: Path, folder: Path, skip: set[Path], depth: int) -> Iterator[Path]:
@@ -111,5 +112,5 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left half-written below a folder."""
     for where, _, files in os.walk(folder):
         for name in files:
-            if name.endswith(_LEFTOVER):
+            if _LEFTOVER.search(name):
                 os.unlink(os.path.join(where, name))  # noqa: PTH108, PTH118 - many

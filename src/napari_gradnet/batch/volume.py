@@ -1,0 +1,459 @@
+"""One volume as a job: read, denoised and written to an OME-Zarr, block by block."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_gradnet import __version__
+from napari_gradnet.batch.identity import file_identity
+from napari_gradnet.batch.job import Job, Written
+from napari_gradnet.batch.volume_samples import (
+    RegionReader,
+    as_plane,
+    plane_region,
+    sample_noise,
+    sample_volume,
+)
+from napari_gradnet.batch.volume_state import VolumeState
+from napari_gradnet.batch.volume_units import (
+    MAX_UNIT_VALUES,
+    BlockUnits,
+    Context,
+    unit_block,
+)
+from napari_gradnet.errors import InputError
+from napari_gradnet.inference.record import processing_record
+from napari_gradnet.io import open_image
+from napari_gradnet.io.volumes import (
+    VolumePlan,
+    ZarrLayout,
+    ZarrSource,
+    ZarrVolume,
+    check_output,
+    check_rest,
+    copy_rest,
+    create_volume,
+    halve,
+    partial_folder,
+    plan_volume,
+    publish_folder,
+    remove_leftovers,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_gradnet.batch.job import Operation, PlaneWork
+    from napari_gradnet.io import ImageSource
+
+__all__ = ["VolumeJob"]
+
+#: Values of a plane beyond which methods that need all of it are refused.
+MAX_WHOLE_PLANE = 1 << 27
+#: Stage that gathers what all parts of a plane share.
+_MEANS = "means"
+
+
+class VolumeJob(Job):
+    """One image, turned into an OME-Zarr block by block.
+
+    Memory follows from the blocks, not from the volume. The output is of the input's
+    OME-Zarr version (0.5 where the input is no zarr), with its axes, levels, labels and
+    metadata. It is made in a hidden folder beside its final name.
+
+    Parameters
+    ----------
+    source : path
+        OME-Zarr (0.4, 0.5), a zarr array, or any file that `open_image` reads.
+    output : path
+        Folder to be made, usually ``*.ome.zarr``.
+    operation : Operation
+        What is done to every plane.
+    name : str
+        Of the input, for messages.
+    layout : ZarrLayout
+        Chunks, shards, compression, levels.
+    axes : str, optional
+        Where the input's own are missing or wrong.
+    overwrite : bool
+        Replace an existing zarr store (never the input).
+    measure_noise : bool
+        Whether `noise` looks at the image; of a gradient there is none to tell.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        operation: Operation,
+        *,
+        name: str = "",
+        layout: ZarrLayout | None = None,
+        axes: str | None = None,
+        overwrite: bool = False,
+        measure_noise: bool = True,
+    ) -> None:
+        self.source = Path(source)
+        self.output = Path(output)
+        self.name = name or str(source)
+        self.operation = operation
+        self.layout = layout or ZarrLayout()
+        self.axes = axes
+        self.overwrite = overwrite
+        self.measure_noise = measure_noise
+        self._part = partial_folder(self.output)
+        self._store = VolumeState(self.output)
+        self._known: dict[str, Any] | None = None
+        self._settled: dict[str, Any] | None = None
+        self._done = False
+        self._opened: _Opened | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+    # --------------------------------------------------------------- description
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What the output's bytes depend on."""
+        if self._known is None:
+            with open_image(self.source, axes=self.axes) as image:
+                self._known = self._describe(image)
+        return self._known
+
+    def _describe(self, image: ImageSource) -> dict[str, Any]:
+        if isinstance(image, ZarrSource):
+            identity = image.fingerprint()
+        else:
+            identity = file_identity(self.source)
+        return {
+            "input": identity,
+            "operation": self.operation.describe(image.axes),
+            "axes": image.axes.axes,
+            "layout": self.layout.record,
+            "version": __version__,
+        }
+
+    @property
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            self.open()
+        if self._opened is None:
+            msg = f"{self.name} could not be opened"
+            raise InputError(msg)
+        return self._opened
+
+    @property
+    def stages(self) -> Sequence[Sequence[str]]:
+        """Statistics of planes (where needed), pixels, then each smaller level."""
+        return [] if self._done else self._open.stages
+
+    @property
+    def num_values(self) -> int:
+        """Pixel values of the full resolution."""
+        return math.prod(self._open.image.shape)
+
+    # ---------------------------------------------------------------- life cycle
+    def prepare(self) -> None:
+        """Settle scaling and layout, or find what was settled; start the output."""
+        with open_image(self.source, axes=self.axes) as image:
+            self._known = self._describe(image)
+            settled = self._store.load(self._known)
+            if settled is not None and self._store.was_renamed(self._part):
+                self._done = True
+                return
+            check_output(self.output, self.source, overwrite=self.overwrite)
+            if isinstance(image, ZarrSource) and image.image is not None:
+                check_rest(self.source, image.image.paths)
+            if settled is not None and self._part.is_dir():
+                self._settled = settled
+                self.open()
+                return
+            read = RegionReader(image)
+            # steps of a pipeline run on the samples: those must be whole images
+            thin = not hasattr(self.operation, "steps")
+            samples = sample_volume(image, read, thin=thin)
+            self._settled = self.operation.settle(image.axes, image.dtype, samples)
+            del samples
+        self._start()
+
+    def _start(self) -> None:
+        """Make the empty output, then the state: with it the output is a whole one."""
+        shutil.rmtree(self._part, ignore_errors=True)
+        self._store.remove()
+        with self._load_input() as opened:
+            create_volume(self._part, opened.plan)
+        self._store.save(self._known or {}, self._settled or {})
+        self.open()
+
+    def _load_input(self) -> _Opened:
+        if self._settled is None:
+            msg = f"{self.name} is not prepared: call prepare first"
+            raise InputError(msg)
+        image = open_image(self.source, axes=self.axes)
+        try:
+            return _Opened(image, self.operation, self._settled, self.layout)
+        except BaseException:
+            image.close()
+            raise
+
+    def open(self) -> None:
+        """Open input, unfinished output and model in this process."""
+        if self._opened is None and not self._done:
+            opened = self._load_input()
+            opened.volume = ZarrVolume(self._part, opened.plan)
+            self._opened = opened
+
+    def close(self) -> None:
+        """Close the input."""
+        if self._opened is not None:
+            self._opened.image.close()
+            self._opened = None
+
+    # --------------------------------------------------------------------- units
+    def read(self, unit: str) -> Any:
+        """Read a block with its context, or a block of the next finer level."""
+        opened = self._open
+        stage = unit.partition("/")[0]
+        if stage == _MEANS:
+            return None  # it reads its windows one by one
+        if stage == "0":
+            return opened.read_block(unit)
+        level = int(stage)
+        region = opened.grids[level].region(unit)
+        volume = opened.target
+        return volume.read(level - 1, volume.finer(level, region))
+
+    def compute(self, unit: str, data: Any) -> Any:
+        """Work on a block, or halve it."""
+        opened = self._open
+        stage = unit.partition("/")[0]
+        if stage == _MEANS:
+            return opened.gather(unit)
+        if stage == "0":
+            return opened.work_on(unit, data, self._statistics)
+        return halve(data, opened.plan.letters)
+
+    def _statistics(self, number: int) -> NDArray[np.float32]:
+        return self._store.load_statistics(number, self._open.work.statistics_size)
+
+    def write(self, unit: str, result: Any) -> Written:
+        """Store a block."""
+        opened = self._open
+        stage = unit.partition("/")[0]
+        block = np.ascontiguousarray(result)
+        if stage == _MEANS:
+            self._store.save_statistics(opened.number(unit), block)
+        else:
+            level = int(stage)
+            opened.target.write(level, opened.grids[level].region(unit), block)
+        digest = hashlib.blake2b(block.data, digest_size=16).hexdigest()
+        return Written(block.nbytes, digest)
+
+    def noise(self) -> tuple[float, float] | None:
+        """Noise of the middle of the middle plane."""
+        if not self.measure_noise or self._done:
+            return None
+        opened = self._open
+        axes, order = opened.image.axes, opened.plan.order
+
+        def read_result(region: tuple[slice, ...]) -> NDArray[Any]:
+            block = opened.target.read(0, tuple(region[k] for k in order))
+            return block.transpose(np.argsort(order))
+
+        before = sample_noise(axes, opened.reader)
+        after = sample_noise(axes, read_result)
+        return None if before is None or after is None else (before, after)
+
+    def finish(self) -> str:
+        """Copy labels and the like, and give the output its name."""
+        message = ""
+        if not self._done:
+            opened = self._open
+            message = opened.plan.message
+            remove_leftovers(self._part)
+            image = opened.image
+            if isinstance(image, ZarrSource) and image.image is not None:
+                copy_rest(self.source, self._part, image.image.paths)
+            self.close()
+            self._store.mark_renaming()
+            publish_folder(self._part, self.output, overwrite=self.overwrite)
+            self._done = True
+        self._store.remove()
+        return message
+
+    def discard(self) -> None:
+        """Close, and remove the unfinished output."""
+        self.close()
+        shutil.rmtree(self._part, ignore_errors=True)
+        self._store.remove()
+
+
+class _Opened:
+    """What one process has open: input, operation and the grids of units."""
+
+    def __init__(
+        self,
+        image: ImageSource,
+        operation: Operation,
+        settled: Mapping[str, Any],
+        layout: ZarrLayout,
+    ) -> None:
+        self.image = image
+        self.reader = RegionReader(image)
+        self.work: PlaneWork = operation.bind(image.axes, image.dtype, settled)
+        record = processing_record(**self.work.record)
+        self.plan: VolumePlan = plan_volume(image, self.work.dtype, layout, record)
+        self.volume: ZarrVolume | None = None
+        self.grids = self._make_grids()
+
+    def __enter__(self) -> _Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.image.close()
+
+    @property
+    def target(self) -> ZarrVolume:
+        """The unfinished output."""
+        if self.volume is None:
+            msg = "the unfinished output is not open: call open first"
+            raise InputError(msg)
+        return self.volume
+
+    def _make_grids(self) -> list[BlockUnits]:
+        plan, axes = self.plan, self.image.axes
+        finest = plan.levels[0]
+        if isinstance(self.image, ZarrSource):
+            stored = [self.image.array.chunks[k] for k in plan.order]
+        else:  # a file gives whole planes
+            stored = [n if a in "YXS" else 1 for a, n in self._in_order()]
+        whole = "".join(
+            out
+            for out, (letter, _) in zip(plan.letters, self._in_order(), strict=True)
+            if letter == "S" or (self.work.halo is None and letter in "YX")
+        )
+        if self.work.halo is None:
+            self._check_whole_plane(finest.grid)
+        grids = []
+        for number, level in enumerate(plan.levels):
+            block = unit_block(
+                plan.letters,
+                level.shape,
+                level.grid,
+                stored if number == 0 else level.grid,
+                whole=whole if number == 0 else "",
+            )
+            grids.append(BlockUnits(str(number), plan.letters, level.shape, block))
+        #: whether a unit holds whole planes
+        sides = zip(plan.letters, grids[0].block, finest.shape, strict=True)
+        self.by_plane = all(b >= n for letter, b, n in sides if letter in "YX")
+        self.means = BlockUnits(
+            _MEANS, axes.stack_axes, axes.stack_shape, [1] * len(axes.stack_shape)
+        )
+        return grids
+
+    def _in_order(self) -> list[tuple[str, int]]:
+        """Letter and length of the input's axes, in the output's order."""
+        axes = self.image.axes
+        return [(axes.axes[k], axes.shape[k]) for k in self.plan.order]
+
+    def _check_whole_plane(self, grid: tuple[int, ...]) -> None:
+        plane = math.prod(self.image.axes.plane_shape)
+        deep = math.prod(
+            min(g, n)
+            for g, (letter, n) in zip(grid, self._in_order(), strict=True)
+            if letter not in "YXS"
+        )
+        if plane > MAX_WHOLE_PLANE or (deep > 1 and deep * plane > 4 * MAX_UNIT_VALUES):
+            msg = (
+                f"{self.image.path}: this method needs whole planes, and {deep} of "
+                f"{plane:,} values are written at once: give chunks of one plane "
+                "(chunks of Z and T of 1) or use a network"
+            )
+            raise InputError(msg)
+
+    @functools.cached_property
+    def stages(self) -> list[Sequence[str]]:
+        """All units."""
+        stages: list[Sequence[str]] = list(self.grids)
+        if self._needs_means:
+            stages.insert(0, self.means)
+        return stages
+
+    @property
+    def _needs_means(self) -> bool:
+        return bool(self.work.statistics_size) and not self.by_plane
+
+    # ---------------------------------------------------------------- statistics
+    def number(self, unit: str) -> int:
+        """Plane that a unit of the first stage is about."""
+        shape = self.image.axes.stack_shape
+        places = [part.start for part in self.means.region(unit)]
+        return int(np.ravel_multi_index(places, shape)) if places else 0
+
+    def gather(self, unit: str) -> NDArray[np.float32]:
+        """Gather the statistics of a plane."""
+        number, axes = self.number(unit), self.image.axes
+
+        def read(window: tuple[slice, slice]) -> NDArray[Any]:
+            return as_plane(axes, self.reader(plane_region(axes, number, *window)))
+
+        return self.work.statistics(read, number)
+
+    # --------------------------------------------------------------------- blocks
+    def _inner(self, unit: str) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """Region of a unit along the input's axes, without and with its context."""
+        region = self.grids[0].region(unit)
+        axes = self.image.axes
+        core = tuple(region[self.plan.order.index(k)] for k in range(len(axes.axes)))
+        if self.by_plane:
+            return core, core
+        context = Context(self.work.halo or 0, self.work.alignment)
+        return core, tuple(
+            context.around(part, length) if letter in "YX" else part
+            for part, length, letter in zip(core, axes.shape, axes.axes, strict=True)
+        )
+
+    def read_block(self, unit: str) -> NDArray[Any]:
+        """Read a block with its context, along the input's axes."""
+        return self.reader(self._inner(unit)[1])
+
+    def work_on(self, unit: str, data: NDArray[Any], statistics: Any) -> NDArray[Any]:
+        """Work on all planes of a block; the result is along the output's axes."""
+        core, wide = self._inner(unit)
+        axes = self.image.axes
+        inner = type(axes)(axes.axes, data.shape)
+        starts = [
+            p.start for p, a in zip(core, axes.axes, strict=True) if a not in "YXS"
+        ]
+        cut = {
+            a: slice(c.start - w.start, c.stop - w.start)
+            for c, w, a in zip(core, wide, axes.axes, strict=True)
+        }
+        kept = tuple(cut[a] for a in axes.plane_axes)
+        result = np.empty(
+            tuple(part.stop - part.start for part in core), self.work.dtype
+        )
+        for index in inner.iter_planes():
+            at = [
+                start + k
+                for start, k in zip(
+                    starts, (i for i in index if not isinstance(i, slice)), strict=True
+                )
+            ]
+            number = int(np.ravel_multi_index(at, axes.stack_shape)) if at else 0
+            shared = statistics(number) if self._needs_means else None
+            plane = np.ascontiguousarray(inner.to_plane(data[index]))
+            done = self.work.apply(plane, number, shared)[kept]
+            result[index] = inner.from_plane(done)
+        return result.transpose(self.plan.order)
