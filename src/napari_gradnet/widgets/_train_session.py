@@ -1,0 +1,425 @@
+"""A training in a process of its own; it goes on when the widget is closed.
+
+Pausing ends the process after a checkpoint, resuming starts another one: there is one
+way to stop, the same for a pause, the end of napari, or its death (the process notices
+that its input has ended).
+"""
+
+from __future__ import annotations
+
+import atexit
+import csv
+import json
+import logging
+import os
+import shlex
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import (  # type: ignore[attr-defined]
+    QCoreApplication,
+    QObject,
+    QProcess,
+    Signal,
+)
+
+from napari_gradnet.errors import TrainingError
+from napari_gradnet.widgets._timing import TimeLeft
+from napari_gradnet.widgets._train_keep import keep_model
+
+__all__ = [
+    "ACTIVE",
+    "Curve",
+    "TrainingSession",
+    "check_command",
+    "current_session",
+    "last_line",
+    "open_session",
+]
+
+logger = logging.getLogger(__name__)
+
+_GRADNET = "import sys; from napari_gradnet.cli import main; sys.exit(main())"
+#: States in which there is a process.
+ACTIVE = ("starting", "running", "pausing", "finishing")
+#: Points of a curve; where there are more, neighbours are averaged.
+_MOST_POINTS = 512
+#: Milliseconds that napari waits at its end for a checkpoint.
+_PATIENCE = 30_000
+_INTERRUPTED = 130
+#: How far the process stands behind the viewer for the processor; as jobs do.
+_STEP_BACK = 5
+
+
+def check_command(folder: Path) -> list[str]:
+    """Arguments of Python that estimate a training."""
+    config = str(folder / "config.yaml")
+    return ["-c", _GRADNET, "train", config, "--check", "--events"]
+
+
+class Curve:
+    """Points in the order in which they came, thinned by averaging neighbours."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[float, float]] = []
+        self._width = 1
+        self._sum, self._count, self._last = 0.0, 0, 0.0
+
+    def add(self, x: float, y: float) -> None:
+        """Add a point."""
+        self._sum, self._count, self._last = self._sum + y, self._count + 1, x
+        if self._count < self._width:
+            return
+        self.points.append((x, self._sum / self._count))
+        self._sum, self._count = 0.0, 0
+        if len(self.points) >= _MOST_POINTS:
+            pairs = zip(self.points[::2], self.points[1::2], strict=True)
+            self.points = [(b[0], (a[1] + b[1]) / 2) for a, b in pairs]
+            self._width *= 2
+
+
+@dataclass
+class _History:
+    """What was measured so far."""
+
+    loss: Curve = field(default_factory=Curve)
+    psnr: Curve = field(default_factory=Curve)
+    noisy_psnr: float | None = None
+    best_psnr: float | None = None
+    progress: float = 0.0
+    picture: Path | None = None
+
+
+class TrainingSession(QObject):
+    """One run folder and the process that trains in it.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``config.yaml``.
+    name : str
+        Of the model.
+
+    Attributes
+    ----------
+    state : str
+        ``starting``, ``running``, ``pausing``, ``paused``, ``finishing``, ``finished``
+        or ``failed``.
+    message : str
+        A sentence on it.
+    model : Path or None
+        The finished model, among the user's own.
+    """
+
+    changed = Signal()
+    measured = Signal()
+    pictured = Signal()
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(QCoreApplication.instance())
+        self.folder, self.name = folder, name
+        self.state, self.message = "paused", "Not started yet."
+        self.hint = ""
+        self.notes: list[str] = []
+        self.history = _History()
+        self.model: Path | None = None
+        self._written: Path | None = None
+        self._finish = False
+        self._began = False
+        self._time = TimeLeft()
+        self._lines, self._errors = b"", ""
+        self._process: QProcess | None = None
+        self._read_history()
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.shut_down)
+        atexit.register(self.shut_down)
+
+    # ------------------------------------------------------------- what to do
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a process."""
+        return self.state in ACTIVE
+
+    @property
+    def checkpoint(self) -> bool:
+        """Whether there is something to go on from."""
+        return (self.folder / "last.pt").exists()
+
+    def start(self) -> None:
+        """Start the training, or go on with it.
+
+        Raises
+        ------
+        TrainingError
+            It runs already.
+        """
+        if self.active:
+            msg = f"{self.name} is being trained already: pause it first"
+            raise TrainingError(msg)
+        self._finish = self._began = False
+        self._written = None
+        self._time = TimeLeft()
+        self._launch(["--resume"] if self.checkpoint else [])
+        self._to("starting", "Starting: reading the images ...")
+
+    def pause(self) -> None:
+        """End the process after its present step, with a checkpoint."""
+        if self.state not in ("starting", "running"):
+            return
+        self._to("pausing", "Pausing: writing a checkpoint ...")
+        self._ask_to_stop()
+
+    def finish(self) -> None:
+        """Stop, and make a model of the best weights so far."""
+        if self.state in ("starting", "running"):
+            self._finish = True
+            self._to("finishing", "Stopping: writing the best model ...")
+            self._ask_to_stop()
+        elif not self.active and self.checkpoint:
+            self._finish, self._written = False, None
+            self._launch(["--finish"])
+            self._to("finishing", "Writing the best model ...")
+
+    def command(self) -> str:
+        """Shell command that trains anew with the same configuration and images."""
+        folder = self.folder
+        again = folder.with_name(f"{folder.name}-again")
+        words = ["gradnet", "train", str(folder / "config.yaml"), "-o", str(again)]
+        return shlex.join(words)
+
+    def python_script(self) -> str:
+        """Script that does the same."""
+        again = self.folder.with_name(f"{self.folder.name}-again")
+        config = str(self.folder / "config.yaml")
+        return (
+            "from napari_gradnet import api\n\n"
+            f"model = api.train({config!r}, {str(again)!r})\n"
+        )
+
+    # ---------------------------------------------------------------- process
+
+    def _launch(self, options: list[str]) -> None:
+        process = QProcess(self)
+        process.readyReadStandardOutput.connect(self._on_output)
+        process.readyReadStandardError.connect(self._on_error_output)
+        process.finished.connect(self._on_end)
+        process.errorOccurred.connect(self._on_no_start)
+        config, folder = str(self.folder / "config.yaml"), str(self.folder)
+        words = ["-c", _GRADNET, "train", config, "-o", folder, "--events", *options]
+        self._lines, self._errors = b"", ""
+        self._process = process
+        process.start(sys.executable, words)
+        if hasattr(os, "setpriority"):  # the viewer goes first
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, int(process.processId()), _STEP_BACK)
+
+    def _ask_to_stop(self) -> None:
+        if self._process is None:
+            return
+        if self._began:
+            self._process.closeWriteChannel()
+        else:  # nothing is lost: the images are still being read
+            self._process.kill()
+
+    def shut_down(self) -> None:
+        """Let the process write a checkpoint at the end of napari, and wait for it."""
+        with suppress(RuntimeError):  # Qt's side may be gone
+            process = self._process
+            if process is not None and self.active:
+                if not self._began:
+                    process.kill()
+                process.closeWriteChannel()
+                process.waitForFinished(_PATIENCE)
+
+    def _to(self, state: str, message: str) -> None:
+        self.state, self.message = state, message
+        self.changed.emit()
+
+    def _on_no_start(self, error: Any) -> None:
+        if self._process is not None and error == QProcess.ProcessError.FailedToStart:
+            text = self._process.errorString()
+            self._process = None
+            self._to("failed", f"The training cannot be started: {text}")
+
+    def _on_error_output(self) -> None:
+        if self._process is not None:
+            text = bytes(self._process.readAllStandardError().data()).decode(
+                "utf-8", "replace"
+            )
+            self._errors = (self._errors + text)[-8000:]
+
+    def _on_end(self, code: int, _status: Any = None) -> None:
+        self._on_output()
+        self._on_error_output()
+        self._process = None
+        if self._written is not None and code == 0:
+            self._keep(self._written)
+        elif self.state in ("pausing", "finishing") or code == _INTERRUPTED:
+            self._on_stopped(code)
+        else:
+            logger.warning("training failed: %s", self._errors)
+            hint = " It can be resumed." if self.checkpoint else ""
+            self._to("failed", f"{last_line(self._errors, code)}{hint}")
+
+    def _keep(self, written: Path) -> None:
+        try:
+            self.model = keep_model(written)
+        except OSError as error:
+            self._to("failed", f"{written} cannot be copied to your models: {error}")
+            return
+        self._to("finished", self._summary())
+        show_info(self.message)
+
+    def _on_stopped(self, code: int) -> None:
+        if self._finish and self.checkpoint:
+            self._finish = False
+            self._launch(["--finish"])
+        elif self.state == "finishing" and code not in (0, _INTERRUPTED):
+            self._to("failed", last_line(self._errors, code))
+        elif self.checkpoint:
+            self._to("paused", f"Paused {self._so_far()}.")
+        else:
+            self._to("paused", "Stopped before the first step.")
+
+    # ----------------------------------------------------------------- events
+
+    def _on_output(self) -> None:
+        if self._process is None:
+            return
+        self._lines += bytes(self._process.readAllStandardOutput().data())
+        *whole, self._lines = self._lines.split(b"\n")
+        for line in whole:
+            with suppress(ValueError):  # a library's own words
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    self._take(event)
+        if whole:
+            self.measured.emit()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        handlers = {
+            "Started": self._started,
+            "StageStarted": self._stage,
+            "StepDone": self._step,
+            "Validated": self._validated,
+            "ValidationImage": self._pictured,
+            "Restarted": lambda e: self.notes.append(e["message"]),
+            "Finished": self._finished,
+        }
+        handle = handlers.get(event.get("event", ""))
+        if handle is not None:
+            handle(event)
+
+    def _started(self, event: dict[str, Any]) -> None:
+        self._began = True
+        skipped = [f"skipped {s}" for s in event["skipped"]]
+        hint = [self.hint] if self.hint else []
+        self.notes = [*hint, *skipped, *event["warnings"]]
+        if self.state == "starting":
+            self._to("running", f"{event['message'].capitalize()}.")
+
+    def _stage(self, event: dict[str, Any]) -> None:
+        if event["total"] > 1:
+            stage = f"Stage {event['number']} of {event['total']}: {event['name']}."
+            self.notes.append(stage)
+
+    def _step(self, event: dict[str, Any]) -> None:
+        history = self.history
+        if event["loss"] is not None:
+            history.loss.add(event["step"], event["loss"])
+        history.progress = event["progress"]
+        left = self._time.update(round(1e5 * event["progress"]), 100_000)
+        if self.state == "running":
+            speed = f"{event['patches_per_second']:.0f} patches/s"
+            parts = [f"Step {event['step']:,}", speed, left]
+            self.message = ", ".join(p for p in parts if p)
+
+    def _validated(self, event: dict[str, Any]) -> None:
+        history = self.history
+        if event["psnr"] is None:
+            return
+        history.psnr.add(event["step"], event["psnr"])
+        history.noisy_psnr = event["noisy_psnr"]
+        if event["is_best"]:
+            history.best_psnr = event["psnr"]
+
+    def _pictured(self, event: dict[str, Any]) -> None:
+        if event["number"] == 0:
+            self.history.picture = Path(event["path"])
+            self.pictured.emit()
+
+    def _finished(self, event: dict[str, Any]) -> None:
+        self._written = Path(event["model"])
+
+    def _so_far(self) -> str:
+        points = self.history.loss.points
+        where = f"after step {points[-1][0]:,.0f}" if points else "at the beginning"
+        best = self.history.best_psnr
+        return where if best is None else f"{where}, best PSNR {best:.2f} dB"
+
+    def _summary(self) -> str:
+        best, noisy = self.history.best_psnr, self.history.noisy_psnr
+        name = self.model.stem if self.model is not None else self.name
+        text = f"Done: {name} is in the list of the Denoise widget."
+        if best is not None and noisy is not None:
+            text += f" Held-out images: {noisy:.2f} dB noisy, {best:.2f} dB denoised."
+        elif best is not None:
+            text += f" Held-out images: {best:.2f} dB denoised."
+        return text
+
+    def _read_history(self) -> None:
+        """Take up the curves of a run folder."""
+        picture = self.folder / "pictures" / "latest-0.png"
+        self.history.picture = picture if picture.exists() else None
+        with (
+            suppress(OSError, ValueError, KeyError),
+            (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as stream,
+        ):
+            for row in csv.DictReader(stream):
+                step, psnr = float(row["step"]), float(row["psnr"])
+                self.history.psnr.add(step, psnr)
+                best = self.history.best_psnr
+                self.history.best_psnr = psnr if best is None else max(best, psnr)
+                if row.get("loss"):
+                    self.history.loss.add(step, float(row["loss"]))
+        if self.checkpoint:
+            self.message = f"Paused {self._so_far()}."
+
+
+def last_line(errors: str, code: int) -> str:
+    """Say why a process failed, from what it wrote."""
+    lines = [line for line in errors.strip().splitlines() if line.strip()]
+    if not lines:
+        return f"The training ended with code {code}."
+    return lines[-1].removeprefix("Error: ").strip()
+
+
+_sessions: list[TrainingSession] = []
+
+
+def current_session() -> TrainingSession | None:
+    """Return the training of this napari, if there is one."""
+    return _sessions[-1] if _sessions else None
+
+
+def open_session(folder: Path, name: str) -> TrainingSession:
+    """Make a session the current one.
+
+    Raises
+    ------
+    TrainingError
+        Another training is under way.
+    """
+    now = current_session()
+    if now is not None and now.active:
+        msg = f"{now.name} is being trained: pause or stop it first"
+        raise TrainingError(msg)
+    session = TrainingSession(folder, name)
+    _sessions[:] = [session]
+    return session
