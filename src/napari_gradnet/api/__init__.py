@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.device import list_devices
     from napari_gradnet.inference.models import ModelInfo, list_models, open_model
     from napari_gradnet.inference.naive import list_naive_methods, naive_denoise
+    from napari_gradnet.inference.region import denoise_region, iter_denoise_region
     from napari_gradnet.io import open_image
     from napari_gradnet.metrics import psnr, ssim
     from napari_gradnet.networks.registry import build_network, list_networks
@@ -63,6 +64,7 @@ __all__ = [
     "demo",
     "denoise",
     "denoise_file",
+    "denoise_region",
     "describe_noise",
     "estimate_noise",
     "export_network",
@@ -71,6 +73,7 @@ __all__ = [
     "gradient_file",
     "iter_analyze_residual",
     "iter_denoise",
+    "iter_denoise_region",
     "iter_measure_quality",
     "iter_train",
     "list_devices",
@@ -106,6 +109,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "inference.device": ("list_devices",),
     "inference.models": ("ModelInfo", "list_models", "open_model"),
     "inference.naive": ("list_naive_methods", "naive_denoise"),
+    "inference.region": ("denoise_region", "iter_denoise_region"),
     "io": ("open_image",),
     "metrics": ("psnr", "ssim"),
     "networks.registry": ("build_network", "list_networks"),

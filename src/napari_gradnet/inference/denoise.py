@@ -13,7 +13,7 @@ from napari_gradnet.events import Event, OnEvent, Progress, drain
 from napari_gradnet.inference.models import Model, choose_model, open_model
 from napari_gradnet.inference.options import StackOptions
 from napari_gradnet.inference.samples import sample_planes
-from napari_gradnet.inference.stack import StackDenoiser
+from napari_gradnet.inference.stack import StackDenoiser, no_guide_message
 from napari_gradnet.values import check_dtype
 
 if TYPE_CHECKING:
@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
     ReadPlane = Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
 
-__all__ = ["denoise", "iter_denoise", "prepare_stack", "run_stack"]
+__all__ = [
+    "as_array",
+    "check_guide",
+    "check_out",
+    "denoise",
+    "iter_denoise",
+    "prepare_stack",
+    "run_stack",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +56,8 @@ class ArrayLike(Protocol):
         """Part of the array."""
 
 
-def _as_array(image: Any) -> ArrayLike:
+def as_array(image: Any) -> ArrayLike:
+    """Check that an image is an array of numbers; nothing is copied or read."""
     if not (hasattr(image, "shape") and hasattr(image, "dtype")):
         try:
             return np.asarray(image)
@@ -157,9 +166,11 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     Closing the generator cancels the work within one tile. Planes that are finished
     stand in `out` by then.
     """
-    array = _as_array(image)
+    array = as_array(image)
     checked, guessed = resolve_axes(array.shape, axes)
-    options = StackOptions(tile, ensemble, vst, nan, dtype, value_range)
+    kind: Any = guide if isinstance(guide, str) else None
+    guide = None if kind else guide
+    options = StackOptions(tile, ensemble, vst, nan, dtype, value_range, kind)
     indices = list(checked.iter_planes())
     samples = sample_planes(
         lambda number: checked.to_plane(np.asarray(array[indices[number]])), checked
@@ -177,8 +188,8 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     if guessed:
         logger.warning("%s", guessed)
     del samples
-    helper = None if guide is None else _check_guide(guide, array, stack.model)
-    result = _check_out(out, array, stack)
+    helper = None if guide is None else check_guide(guide, array, stack.model)
+    result = check_out(out, checked.shape, stack)
 
     def read(number: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
         index = indices[number]
@@ -194,11 +205,11 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     return result
 
 
-def _check_guide(guide: Any, array: ArrayLike, model: Model) -> ArrayLike:
+def check_guide(guide: Any, array: ArrayLike, model: Model) -> ArrayLike:
+    """Check that a guide fits an image and its model."""
     if not model.pipeline.is_guided:
-        msg = f"model {model.header.name!r} takes no guide: leave it out"
-        raise InputError(msg)
-    helper = _as_array(guide)
+        raise InputError(no_guide_message(model))
+    helper = as_array(guide)
     try:
         check_dtype(helper.dtype)
     except InputError as error:
@@ -213,10 +224,10 @@ def _check_guide(guide: Any, array: ArrayLike, model: Model) -> ArrayLike:
     return helper
 
 
-def _check_out(
-    out: NDArray[Any] | None, array: ArrayLike, stack: StackDenoiser
+def check_out(
+    out: NDArray[Any] | None, shape: tuple[int, ...], stack: StackDenoiser
 ) -> NDArray[Any]:
-    shape = tuple(array.shape)
+    """Check the array for the result, or make one."""
     if out is None:
         return np.empty(shape, stack.dtype)
     if out.shape != shape or out.dtype != stack.dtype:
@@ -268,9 +279,10 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
         does not depend on it.
     ensemble : bool
         Average the results of 8 flips and rotations: a little better, 8 times slower.
-    guide : array, shape of `image`, optional
+    guide : array, shape of `image`, or {"bm3d", "noisy"}, optional
         In the units of `image`. The gradient of this image is fused instead of that of
-        the model's own naive denoiser.
+        the model's own naive denoiser. ``"bm3d"`` denoises with BM3D, ``"noisy"`` takes
+        the image as it is.
     dtype : str
         ``"same"`` rounds and saturates to the input's dtype; ``"float32"`` keeps all.
     vst : bool or "auto"

@@ -11,8 +11,10 @@ import numpy as np
 
 from napari_gradnet.errors import InputError
 
-__all__ = ["NanPolicy", "StackOptions", "Vst"]
+__all__ = ["GuideKind", "NanPolicy", "StackOptions", "Vst"]
 
+#: Guides that are made from the image.
+GuideKind = Literal["bm3d", "noisy"]
 NanPolicy = Literal["raise", "keep"]
 Vst = bool | Literal["auto"]
 
@@ -36,6 +38,8 @@ class StackOptions:
         ``same`` or a dtype's name.
     value_range : (float, float), optional
         Black and white, in the image's units; see `api.denoise` for the default.
+    guide : {"bm3d", "noisy"}, optional
+        Made from the image instead of the model's own.
     """
 
     tile: int | None = None
@@ -44,10 +48,17 @@ class StackOptions:
     nan: NanPolicy = "raise"
     dtype: str = "same"
     value_range: tuple[float, float] | None = None
+    guide: GuideKind | None = None
 
     def __post_init__(self) -> None:
         if self.nan not in get_args(NanPolicy):
             msg = f"nan={self.nan!r} is unknown: use 'raise' or 'keep'"
+            raise InputError(msg)
+        if self.guide is not None and self.guide not in get_args(GuideKind):
+            msg = (
+                f"guide={self.guide!r} is unknown: give an array of the image's shape, "
+                "'bm3d' or 'noisy'"
+            )
             raise InputError(msg)
         vst: Any = self.vst
         if isinstance(vst, np.bool_):  # NumPy's True is not Python's

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
 
-__all__ = ["StackDenoiser"]
+__all__ = ["StackDenoiser", "no_guide_message"]
 
 #: Longest side below which no sigma is found, pixels.
 SMALLEST_SIGMA = 3
+
+
+def no_guide_message(model: Model) -> str:
+    """Say that a model has no use for a guide."""
+    return f"model {model.header.name!r} takes no guide: leave it out"
 
 
 class StackDenoiser:
@@ -67,6 +72,8 @@ class StackDenoiser:
         self.options = options
         self.dtype = output_dtype(options.dtype, check_dtype(dtype))
         self.samples_used = self._check_channels()
+        if options.guide is not None and not model.pipeline.is_guided:
+            raise InputError(no_guide_message(model))
         self.planes = PlaneDenoiser(model, tile=options.tile, ensemble=options.ensemble)
         self.scalings = {
             channel: settle_scaling(
@@ -190,7 +197,8 @@ class StackDenoiser:
         return out
 
     def _own_guide(self, image: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        kind = self.model.header.guide.kind if self.model.header.guide else "network"
+        header = self.model.header
+        kind = self.options.guide or (header.guide.kind if header.guide else "network")
         if kind == "network":
             return None
         if kind == "noisy":
@@ -206,7 +214,7 @@ class StackDenoiser:
             naive = denoise_plane(last if rgb else last[..., 0], "bm3d", sigma)
             return naive.astype(np.float32).reshape(last.shape).transpose(2, 0, 1)
         msg = (
-            f"model {self.model.header.name!r} was trained with the clean image as its "
+            f"model {header.name!r} was trained with the clean image as its "
             "guide (an upper bound, not a denoiser): give guide=..."
         )
         raise ModelError(msg)

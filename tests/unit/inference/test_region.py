@@ -1,0 +1,137 @@
+"""A part of an image comes out as it does in the whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from tests.tiny_models import write_tiny_model
+
+from napari_gradnet import api
+from napari_gradnet.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+def counts(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """Camera counts whose noise grows with the signal, brighter from plane to plane."""
+    ramp = np.linspace(20, 400, shape[-1]) * np.linspace(0.5, 2, shape[0])[:, None]
+    light = np.broadcast_to(ramp[(slice(None), *[None] * (len(shape) - 2))], shape)
+    return (rng.poisson(light) * 2 + 100).astype(np.uint16)
+
+
+@pytest.mark.parametrize("name", ["grey", "grey-unshuffle"])
+@pytest.mark.parametrize("vst", ["auto", False])
+def test_part_is_the_part_of_the_whole(
+    folder: Path, rng: np.random.Generator, name: str, vst: Any
+) -> None:
+    path = write_tiny_model(folder, name)
+    image = counts(rng, (5, 90, 110))
+    region = np.s_[2:4, 31:60, 43:110]
+    part = api.denoise_region(image, region, path, axes="ZYX", vst=vst, dtype="float32")
+    whole = api.denoise(image, path, axes="ZYX", vst=vst, dtype="float32")
+    assert part.shape == (2, 29, 67)
+    np.testing.assert_allclose(part, whole[region], rtol=1e-4)
+    assert not np.allclose(part, image[region])
+
+
+def test_channels_keep_their_own_scale_and_order(
+    folder: Path, rng: np.random.Generator
+) -> None:
+    path = write_tiny_model(folder, "grey")
+    image = counts(rng, (2, 3, 40, 50))
+    image[1] *= 5
+    # rows last but one of the letters, channels first
+    region = np.s_[1:2, 0:3, 5:30, 7:20]
+    part = api.denoise_region(image, region, path, axes="CZYX", vst=False)
+    whole = api.denoise(image, path, axes="CZYX", vst=False)
+    np.testing.assert_allclose(part, whole[region], atol=1)
+    turned = image.transpose(3, 0, 2, 1)
+    region = np.s_[7:20, 1:2, 5:30, 0:3]
+    part = api.denoise_region(turned, region, path, axes="XCYZ", vst=False)
+    np.testing.assert_allclose(part, whole.transpose(3, 0, 2, 1)[region], atol=1)
+
+
+def test_colours_and_guides(folder: Path, photo: NDArray[Any]) -> None:
+    path = write_tiny_model(folder, "gradnet")
+    image = np.round(photo[100:190, 100:200] * 255).astype(np.uint8)
+    guide = np.ascontiguousarray(image[::-1])
+    region = np.s_[20:64, 10:50, :]
+    for chosen in (guide, "noisy", None):
+        part = api.denoise_region(image, region, path, axes="YXS", guide=chosen)
+        whole = api.denoise(image, path, axes="YXS", guide=chosen)
+        np.testing.assert_allclose(part.astype(int), whole[region], atol=1)
+
+
+def test_bm3d_as_a_guide_is_bm3d(folder: Path, grey_photo: NDArray[Any]) -> None:
+    image = grey_photo[100:140, 100:150]
+    other = write_tiny_model(folder, "grey-gradnet")
+    trained = write_tiny_model(folder, "bm3d-guide")
+    own = api.denoise(image, other)
+    noisy = api.denoise(image, other, guide="noisy")
+    bm3d = api.denoise(image, other, guide="bm3d")
+    assert len({a.tobytes() for a in (own, noisy, bm3d)}) == 3
+    np.testing.assert_array_equal(
+        api.denoise(image, trained), api.denoise(image, trained, guide="bm3d")
+    )
+
+
+def test_guides_are_refused_where_they_are_none(folder: Path) -> None:
+    image = np.zeros((40, 40), np.uint8)
+    with pytest.raises(InputError, match="takes no guide"):
+        api.denoise(image, write_tiny_model(folder, "grey"), guide="bm3d")
+    with pytest.raises(InputError, match="'wavelet' is unknown"):
+        api.denoise(image, write_tiny_model(folder, "grey-gradnet"), guide="wavelet")
+
+
+def test_only_what_is_needed_is_read(folder: Path, rng: np.random.Generator) -> None:
+    path = write_tiny_model(folder, "grey")
+    image = counts(rng, (40, 64, 64))
+    read: list[int] = []
+
+    def block(block_id: tuple[int, ...]) -> NDArray[Any]:
+        read.append(block_id[0])
+        return image[block_id[0] : block_id[0] + 1]
+
+    lazy = da.map_blocks(
+        block, chunks=((1,) * 40, (64,), (64,)), dtype=image.dtype, meta=image[:0]
+    )
+    part = api.denoise_region(lazy, np.s_[3:4, 0:9, 0:9], path, axes="ZYX")
+    assert part.shape == (1, 9, 9)
+    assert 3 in read
+    assert len(set(read)) <= 17
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        (np.s_[0:1, 0:5], "one slice for each of the image's 3 dimensions"),
+        (np.s_[0, 0:5, 0:5], "one slice for each"),
+        (np.s_[0:1, 5:5, 0:5], "of dimension 1, of length 20"),
+        (np.s_[0:1, 30:40, 0:5], "must keep one pixel or more"),
+        (np.s_[0:1, 0:9:2, 0:5], "every one between"),
+    ],
+)
+def test_regions_that_are_none(folder: Path, region: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        api.denoise_region(
+            np.zeros((3, 20, 20), np.uint8), region, write_tiny_model(folder, "grey")
+        )
+
+
+def test_ends_may_be_left_out(folder: Path, rng: np.random.Generator) -> None:
+    path = write_tiny_model(folder, "grey")
+    image = counts(rng, (3, 20, 24))
+    part = api.denoise_region(image, np.s_[-1:, :, 4:], path, axes="ZYX", vst=False)
+    whole = api.denoise(image, path, axes="ZYX", vst=False)
+    np.testing.assert_allclose(part, whole[-1:, :, 4:], atol=1)
