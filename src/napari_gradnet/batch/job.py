@@ -283,6 +283,10 @@ class PlaneWork(ABC):
     def record(self) -> dict[str, Any]:
         """What was done, JSON-able."""
 
+    def statistics_windows(self) -> list[tuple[slice, slice]]:
+        """Windows that `statistics` reads of each plane; none where it needs none."""
+        return []
+
     def statistics(self, read: ReadWindow, number: int) -> NDArray[np.float32]:
         """Gather what all parts of one plane share (means of channel attention).
 

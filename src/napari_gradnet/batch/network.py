@@ -230,13 +230,20 @@ class _NetworkWork(PlaneWork):
         for first in range(0, self._stack.samples_used, step):
             yield slice(first, first + step)
 
+    def statistics_windows(self) -> list[tuple[slice, slice]]:
+        if not self.statistics_size:
+            return []
+        rows, columns = self._stack.axes.plane_shape[:2]
+        return self._stack.planes.statistics_windows((rows, columns))
+
     def statistics(self, read: ReadWindow, number: int) -> NDArray[np.float32]:
         if not self.statistics_size:
             return np.empty(0, np.float32)
         stack = self._own_stack()
-        rows, columns = stack.axes.plane_shape[:2]
-        windows = stack.planes.statistics_windows((rows, columns))
-        parts = [self._prepared(stack, read(window), number) for window in windows]
+        parts = [
+            self._prepared(stack, read(window), number)
+            for window in self.statistics_windows()
+        ]
         gathered = []
         with _own_stream(stack.model):
             for step in self._iter_passes():
