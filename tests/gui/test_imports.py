@@ -18,7 +18,7 @@ sys.stdout.write(" ".join(heavy))
 
 
 @pytest.mark.parametrize(
-    "module", ["denoise, naive, gradient, _commands", "_sample_data"]
+    "module", ["denoise, naive, gradient, train, _commands", "_sample_data"]
 )
 def test_the_forms_import_no_torch(module: str) -> None:
     done = subprocess.run(
