@@ -9,6 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_gradnet.api._batch import (
+        denoise_files,
+        iter_denoise_files,
+        plan_files,
+    )
     from napari_gradnet.api._benchmark import (
         benchmark_accuracy,
         benchmark_card,
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
         naive_denoise_file,
     )
     from napari_gradnet.api._functions import describe_noise, gradient
+    from napari_gradnet.api._lazy import denoise_lazy
+    from napari_gradnet.batch.events import BatchReport, FileEvent, FileReport
+    from napari_gradnet.batch.plan import FilePlan
     from napari_gradnet.errors import GradNetError
     from napari_gradnet.events import Event, Progress
     from napari_gradnet.export import export_network
@@ -45,8 +53,12 @@ if TYPE_CHECKING:
     from napari_gradnet.training.run import finish_training, iter_train, train
 
 __all__ = [
+    "BatchReport",
     "CheckReport",
     "Event",
+    "FileEvent",
+    "FilePlan",
+    "FileReport",
     "GradNetError",
     "ModelInfo",
     "NoiseEstimate",
@@ -64,6 +76,7 @@ __all__ = [
     "demo",
     "denoise",
     "denoise_file",
+    "denoise_files",
     "denoise_region",
     "describe_noise",
     "estimate_noise",
@@ -73,6 +86,7 @@ __all__ = [
     "gradient_file",
     "iter_analyze_residual",
     "iter_denoise",
+    "iter_denoise_files",
     "iter_denoise_region",
     "iter_measure_quality",
     "iter_train",
@@ -86,6 +100,7 @@ __all__ = [
     "naive_denoise_file",
     "open_image",
     "open_model",
+    "plan_files",
     "psnr",
     "read_recipe",
     "ssim",
@@ -94,6 +109,7 @@ __all__ = [
 
 #: Module: what it holds; imported at the first use of a name.
 _MODULES: dict[str, tuple[str, ...]] = {
+    "api._batch": ("denoise_files", "iter_denoise_files", "plan_files"),
     "api._benchmark": (
         "benchmark_accuracy",
         "benchmark_inference",
@@ -102,6 +118,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "api._demo": ("demo",),
     "api._files": ("denoise_file", "gradient_file", "naive_denoise_file"),
     "api._functions": ("describe_noise", "gradient"),
+    "api._lazy": ("denoise_lazy",),
+    "batch.events": ("BatchReport", "FileEvent", "FileReport"),
+    "batch.plan": ("FilePlan",),
     "errors": ("GradNetError",),
     "events": ("Event", "Progress"),
     "export": ("export_network",),

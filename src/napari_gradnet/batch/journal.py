@@ -51,11 +51,14 @@ class Entry:
         What the output depends on: see `Job.fingerprint`.
     units : dict of str to str
         Finished units and their checksums, while the output is not done.
+    figures : dict
+        What the report tells of a done output.
     """
 
     state: str
     fingerprint: dict[str, Any]
     units: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 class Journal:
@@ -137,6 +140,7 @@ class Journal:
             self._entries[name].state = state
             if state == "done":
                 self._entries[name].units.clear()
+                self._entries[name].figures = line.get("figures", {})
 
     def entry(self, name: str) -> Entry | None:
         """What is known of an output, by its name in the output folder."""
@@ -185,6 +189,12 @@ class Journal:
             self._record({"shared": digest, "values": plain})
         self._record({"file": name, "state": "started", "options": digest, "own": own})
 
+    def keep_units(self, name: str, entry: Entry) -> None:
+        """Go on with the units of an earlier entry, after `start`."""
+        for unit, checksum in entry.units.items():
+            line = {"file": name, "state": "unit", "unit": unit, "checksum": checksum}
+            self._record(line)
+
     def unit(self, name: str, result: UnitResult) -> None:
         """Say that a unit is written; on a full disk it is done again next time."""
         line = {
@@ -201,13 +211,20 @@ class Journal:
         """Say that the output may appear from now on."""
         self._record({"file": name, "state": "finishing"}, sync=True)
 
-    def done(self, name: str) -> None:
+    def done(self, name: str, figures: Mapping[str, Any]) -> None:
         """Say that the output stands under its name.
 
         On a full disk the next run completes it once more, with the same bytes.
+
+        Parameters
+        ----------
+        name : str
+            Of the output.
+        figures : mapping
+            JSON, for the reports of later runs.
         """
         with contextlib.suppress(OSError):
-            self._record({"file": name, "state": "done"})
+            self._record({"file": name, "state": "done", "figures": dict(figures)})
 
     def failed(self, name: str, error: str) -> None:
         """Say that an output failed; its finished units stay."""

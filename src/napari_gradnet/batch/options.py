@@ -41,7 +41,7 @@ class BatchOptions(FrozenModel):
     format : {"same", "ome-zarr"}
         Of the outputs.
     zarr : dict
-        Layout of OME-Zarr outputs: chunks, shards, compression, levels.
+        Layout of OME-Zarr outputs: the fields of `io.ZarrLayout`.
     """
 
     model: str = "auto"

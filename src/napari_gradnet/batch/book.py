@@ -1,0 +1,416 @@
+"""The book-keeping of a run: which files are where, told as events and in the journal.
+
+Engines decide who works when; what it means that a file is begun, finished or has
+failed stands here, once for all engines. Safe in several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from napari_gradnet.batch.events import BatchReport, FileEvent, FileReport
+from napari_gradnet.batch.identity import differences
+from napari_gradnet.errors import FileFormatError, GradNetError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_gradnet.batch.events import FileState
+    from napari_gradnet.batch.inputs import Task
+    from napari_gradnet.batch.job import Job, UnitResult
+    from napari_gradnet.batch.journal import Entry, Journal
+
+__all__ = ["Book", "ChangedOptionsError", "FileRun", "explain_failure"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two ``progress`` events of one file.
+_PROGRESS_SECONDS = 0.1
+
+
+class ChangedOptionsError(InputError):
+    """An output was begun or made with other options: nothing is done."""
+
+
+class FileRun:
+    """One file on its way through an engine.
+
+    Attributes
+    ----------
+    task : Task
+    job : Job
+    number : int
+        Place in the batch, from 1.
+    finished : frozenset of str
+        Units that an earlier run has done.
+    stages : sequence of sequence of str
+        The job's, without the finished units being left out.
+    error : BaseException or None
+        Why the file fails; its units are dropped from then on.
+    pending : int
+        Units on their way.
+    fed : bool
+        Whether all units of the stage are on their way or done.
+    """
+
+    def __init__(self, task: Task, job: Job, number: int, entry: Entry | None) -> None:
+        self.task = task
+        self.job = job
+        self.number = number
+        self.finished = frozenset(entry.units if entry else ())
+        self.stages: Sequence[Sequence[str]] = ()
+        self.error: BaseException | None = None
+        self.pending = 0
+        self.fed = False
+        self.done = 0
+        self.total = 0
+        self.values = 0
+        self.began = time.monotonic()
+        self.told = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the file was started."""
+        return time.monotonic() - self.began
+
+
+class Book:
+    """What is known of a running batch.
+
+    Parameters
+    ----------
+    journal : Journal
+        Of the output folder.
+    make_job : callable
+        Task and whether an existing output may be replaced, to a job.
+    overwrite : bool
+        Whether existing outputs that the journal does not know are replaced.
+    restart : bool
+        Whether what the journal knows of these outputs is forgotten.
+
+    Attributes
+    ----------
+    events : queue.SimpleQueue
+        Events for whoever watches.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        make_job: Callable[[Task, bool], Job],
+        *,
+        overwrite: bool = False,
+        restart: bool = False,
+    ) -> None:
+        self.journal = journal
+        self.events: queue.SimpleQueue[FileEvent | BaseException] = queue.SimpleQueue()
+        self.reports: list[FileReport] = []
+        self._make_job = make_job
+        self._overwrite = overwrite
+        self._restart = restart
+        self._guard = threading.Lock()
+        self._began = time.monotonic()
+        self._numbers: dict[str, int] = {}
+        self._bytes_waiting = 0
+        #: Bytes and values of files that were opened: values a byte, for the estimate.
+        self._known_bytes = self._known_values = 0
+        self._values_left = 0.0
+        self._values_done = 0.0
+
+    # -------------------------------------------------------------------- events
+    def _tell(
+        self,
+        task: Task,
+        state: FileState,
+        run: FileRun | None = None,
+        message: str = "",
+    ) -> None:
+        event = FileEvent(
+            task.source,
+            task.target,
+            state,
+            self._numbers[task.name],
+            len(self._numbers),
+            run.done if run else 0,
+            run.total if run else 0,
+            run.seconds if run else 0.0,
+            message,
+            self._time_left(),
+            len(self.reports),
+        )
+        self.events.put(event)
+
+    def _time_left(self) -> float | None:
+        seconds = time.monotonic() - self._began
+        if not self._values_done or seconds < 0.5:
+            return None
+        left = max(self._values_left, 0.0)
+        if self._known_bytes:
+            left += self._bytes_waiting * self._known_values / self._known_bytes
+        return left * seconds / self._values_done
+
+    def queue(self, task: Task) -> None:
+        """Take a task into the batch."""
+        with self._guard:
+            self._numbers[task.name] = len(self._numbers) + 1
+            self._bytes_waiting += task.num_bytes
+        self._tell(task, "queued")
+
+    # --------------------------------------------------------------------- files
+    def begin(
+        self, task: Task, *, prepare: Callable[[Job], bool] = lambda _: True
+    ) -> FileRun | None:
+        """Start a file, or say why not.
+
+        Parameters
+        ----------
+        task : Task
+            It was queued.
+        prepare : callable
+            Whether a job is to be prepared here; another process does it otherwise.
+
+        Returns
+        -------
+        FileRun or None
+            None where nothing is to be done: the file is skipped or has failed.
+
+        Raises
+        ------
+        ChangedOptionsError
+            The output was begun with other options: the whole run should stop.
+        """
+        with self._guard:
+            self._bytes_waiting -= task.num_bytes
+        run: FileRun | None = None
+        try:
+            run = self._open(task)
+            if run is None:
+                self._report(self._earlier(task))
+                self._tell(task, "skipped", message="done by an earlier run")
+                return None
+            if prepare(run.job):
+                run.job.prepare()
+            self._count(run)
+        except ChangedOptionsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad file must not stop the rest
+            if run is not None:
+                run.error = error
+                self.close(run)
+            else:
+                self._failed(task, None, error)
+            return None
+        self._tell(task, "started", run)
+        return run
+
+    def _earlier(self, task: Task) -> FileReport:
+        """What an earlier run reported of an output that is done."""
+        entry = self.journal.entry(task.name)
+        figures = entry.figures if entry else {}
+        before, after = figures.get("sigma") or (None, None)
+        return FileReport(
+            task.source,
+            task.target,
+            "skipped",
+            figures.get("seconds", 0.0),
+            0.0,
+            before,
+            after,
+            figures.get("message", ""),
+        )
+
+    def _open(self, task: Task) -> FileRun | None:
+        entry = self.journal.entry(task.name)
+        exists = os.path.lexists(task.target)
+        number = self._numbers[task.name]
+        mine = entry is not None and entry.state in ("finishing", "done")
+        if self._restart and entry is not None:
+            self.journal.forget(task.name)
+            clean_temporaries(task.target)
+            self._make_job(task, True).discard()
+            entry = None
+        job = self._make_job(task, self._overwrite or mine)
+        fingerprint = dict(job.fingerprint)
+        if entry is not None:
+            self._compare(task, entry, fingerprint)
+            if entry.state == "done" and exists:
+                job.close()
+                return None
+            clean_temporaries(task.target)
+            if entry.state == "done":  # somebody removed the output
+                entry = None
+        if exists and not (self._overwrite or mine):
+            job.close()
+            msg = (
+                f"{task.target} already exists: choose another output folder or allow "
+                "overwriting"
+            )
+            raise FileFormatError(msg)
+        self.journal.start(task.name, fingerprint)
+        if entry is not None:
+            self.journal.keep_units(task.name, entry)
+        return FileRun(task, job, number, entry)
+
+    @staticmethod
+    def _compare(task: Task, entry: Entry, fingerprint: dict[str, Any]) -> None:
+        changed = differences(entry.fingerprint, fingerprint)
+        if not changed:
+            return
+        state = "made" if entry.state == "done" else "begun"
+        others = {n: how for n, how in changed.items() if not n.startswith("input")}
+        if others:
+            listed = "; ".join(f"{n} {how}" for n, how in list(others.items())[:3])
+            msg = (
+                f"{task.target} was {state} with other options ({listed}): set them "
+                "back, choose another output folder, or begin anew (--restart)"
+            )
+            raise ChangedOptionsError(msg)
+        name, how = next(iter(changed.items()))
+        msg = (
+            f"{task.source} has changed since {task.target} was {state} ({name} {how}):"
+            " begin it anew (--restart) or choose another output folder"
+        )
+        raise InputError(msg)
+
+    def _count(self, run: FileRun) -> None:
+        run.stages = run.job.stages
+        run.total = sum(len(stage) for stage in run.stages)
+        run.values = run.job.num_values
+        run.done = len(run.finished)
+        with self._guard:
+            self._known_bytes += run.task.num_bytes
+            self._known_values += run.values if run.task.num_bytes else 0
+            self._values_left += run.values * (1 - run.done / max(run.total, 1))
+
+    def unit_done(self, run: FileRun, result: UnitResult) -> None:
+        """Take note of a finished unit."""
+        if run.total > 1:
+            self.journal.unit(run.task.name, result)
+        with self._guard:
+            run.done += 1
+            share = run.values / max(run.total, 1)
+            self._values_done += share
+            self._values_left -= share
+            now = time.monotonic()
+            quiet = now - run.told < _PROGRESS_SECONDS and run.done < run.total
+            if not quiet:
+                run.told = now
+        if not quiet:
+            self._tell(run.task, "progress", run)
+
+    def finish(self, run: FileRun) -> None:
+        """Complete the output of a run without an error."""
+        noise = run.job.noise()
+        self.journal.finishing(run.task.name)
+        message = run.job.finish()
+        self.finished(run, noise, message)
+
+    def finished(
+        self, run: FileRun, noise: tuple[float, float] | None, message: str
+    ) -> None:
+        """Take note of an output that stands under its name."""
+        figures = {
+            "seconds": round(run.seconds, 3),
+            "sigma": noise and [float(sigma) for sigma in noise],
+            "message": message,
+        }
+        self.journal.done(run.task.name, figures)
+        share = 1 - len(run.finished) / max(run.total, 1)
+        before, after = noise or (None, None)
+        report = FileReport(
+            run.task.source,
+            run.task.target,
+            "done",
+            run.seconds,
+            run.values * share / 1e6,
+            before,
+            after,
+            message,
+        )
+        self._report(report)
+        self._tell(run.task, "done", run, message)
+
+    def close(self, run: FileRun) -> None:
+        """End a run: complete it, or tell why it failed."""
+        if run.error is None:
+            try:
+                self.finish(run)
+            except Exception as error:  # noqa: BLE001 - as in `begin`
+                run.error = error
+        try:
+            if run.error is not None and is_final(run.error):
+                run.job.discard()
+            else:
+                run.job.close()
+        except Exception as error:  # noqa: BLE001 - as in `begin`
+            run.error = run.error or error
+        if run.error is not None:
+            self._failed(run.task, run, run.error)
+
+    def _failed(self, task: Task, run: FileRun | None, error: BaseException) -> None:
+        message = explain_failure(error)
+        self.journal.failed(task.name, message)
+        if run is not None:
+            with self._guard:
+                self._values_left -= run.values * (1 - run.done / max(run.total, 1))
+        seconds = run.seconds if run else 0.0
+        self._report(
+            FileReport(task.source, task.target, "failed", seconds, message=message)
+        )
+        self._tell(task, "failed", run, message)
+
+    def _report(self, report: FileReport) -> None:
+        with self._guard:
+            self.reports.append(report)
+
+    def summary(self, workers: int, utilisation: float) -> BatchReport:
+        """What became of the batch."""
+        return BatchReport(
+            tuple(self.reports),
+            time.monotonic() - self._began,
+            self._values_done / 1e6,
+            workers,
+            utilisation,
+        )
+
+
+def is_final(error: BaseException | None) -> bool:
+    """Whether a failure lies in the file itself, so that its finished units are lost.
+
+    A full disk or a vanished folder passes; what is finished is kept for the next run.
+    """
+    while error is not None:
+        if isinstance(error, OSError | MemoryError):
+            return False
+        error = error.__cause__ or error.__context__
+    return True
+
+
+def explain_failure(error: BaseException) -> str:
+    """Say an error in one line for the report."""
+    if isinstance(error, GradNetError):
+        return str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "out of memory: use fewer workers or smaller tiles"
+    logger.error("unexpected failure", exc_info=error)
+    return f"{type(error).__name__}: {error}"
+
+
+def clean_temporaries(output: Path) -> None:
+    """Remove what a killed run left beside an output under a temporary name."""
+    pattern = re.compile(re.escape(f".{output.name[:120]}.") + r"[0-9a-f]{12}\.part")
+    with contextlib.suppress(OSError):
+        for path in output.parent.iterdir():
+            if pattern.fullmatch(path.name):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,405 @@
+"""Several machines: dask.distributed runs the units, this process keeps the journal.
+
+A file of one plane is one task; planes of a stack and blocks of a volume are a task
+each. Few tasks are with the scheduler at a time, so that a million units cost it
+nothing in memory. A task that is lost with its worker runs again elsewhere and writes
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import queue
+import threading
+import time
+import uuid
+from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_gradnet.errors import InputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from napari_gradnet.batch.book import Book, FileRun
+    from napari_gradnet.batch.events import FileEvent
+    from napari_gradnet.batch.inputs import Task
+    from napari_gradnet.batch.job import Job, UnitResult
+
+__all__ = ["ClusterEngine", "connect"]
+
+#: Tasks with the scheduler, for each thread of a worker: one runs, the others wait.
+_AHEAD = 4
+#: Files whose units are with the scheduler at a time, beside those of one plane.
+_OPEN_FILES = 8
+_TICK = 0.2
+#: Opened jobs that a worker keeps.
+_KEPT_JOBS = 4
+
+
+@contextlib.contextmanager
+def connect(scheduler: Any, local_cluster: int | None) -> Iterator[Any]:
+    """Reach a scheduler, or start one with workers on this machine.
+
+    Parameters
+    ----------
+    scheduler : str or distributed.Client
+        An address, or a client, which stays open.
+    local_cluster : int, optional
+        Worker processes on this machine.
+
+    Yields
+    ------
+    distributed.Client
+
+    Raises
+    ------
+    MissingDependencyError
+        dask.distributed is not installed.
+    InputError
+        Nobody answers at the address, or both are given.
+    """
+    if scheduler is not None and local_cluster is not None:
+        msg = "scheduler and local_cluster exclude each other: give one of them"
+        raise InputError(msg)
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        msg = (
+            "dask.distributed is needed for a cluster: "
+            "pip install 'napari-gradnet[cluster]'"
+        )
+        raise MissingDependencyError(msg) from error
+    if isinstance(scheduler, Client):
+        yield scheduler
+    elif scheduler is not None:
+        try:
+            client = Client(str(scheduler), timeout=10)
+        except (OSError, ValueError) as error:
+            msg = f"no dask scheduler answers at {scheduler}: {error}"
+            raise InputError(msg) from error
+        with client:
+            yield client
+    else:
+        if local_cluster is None or local_cluster < 1:
+            msg = f"local_cluster={local_cluster}: give at least 1 worker process"
+            raise InputError(msg)
+        with (
+            LocalCluster(
+                n_workers=local_cluster,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=50,
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+
+
+# ------------------------------------------------------------------ on the workers
+class _JobCache:
+    """Jobs that this worker process has open, the last few."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+
+    def get(self, key: str, pickled: bytes) -> Job:
+        """Open a job once; models are loaded once by `inference.models` anyway."""
+        with self._guard:
+            job = self._jobs.get(key)
+            if job is None:
+                job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`
+                job.open()
+                self._jobs[key] = job
+                # those that fall out may be in use; they close with their last user
+                while len(self._jobs) > _KEPT_JOBS:
+                    self._jobs.popitem(last=False)
+            self._jobs.move_to_end(key)
+            return job
+
+
+_cache = _JobCache()
+
+
+def run_unit(key: str, pickled: bytes, unit: str) -> UnitResult:
+    """Run one unit of a prepared job; a task on a worker."""
+    return _cache.get(key, pickled).run(unit)
+
+
+@dataclass
+class _Whole:
+    """What a worker did of a small file."""
+
+    results: list[UnitResult] = field(default_factory=list)
+    noise: tuple[float, float] | None = None
+    message: str = ""
+    num_values: int = 0
+
+
+def run_whole(pickled: bytes) -> _Whole:
+    """Do all of a small file; a task on a worker."""
+    job: Job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`
+    done = _Whole()
+    try:
+        job.prepare()
+        for stage in job.stages:
+            done.results += [job.run(unit) for unit in stage]
+        done.noise = job.noise()
+        done.num_values = job.num_values
+        done.message = job.finish()
+    except BaseException:
+        job.discard()
+        raise
+    job.close()
+    return done
+
+
+# ------------------------------------------------------------------- in the leader
+@dataclass
+class _Open:
+    """A job whose units are given out one by one."""
+
+    run: FileRun
+    pickled: bytes
+    units: Iterator[str]
+    stage: int = 0
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class ClusterEngine:
+    """Runs tasks on the workers of a dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    ahead : int
+        Tasks with the scheduler for each thread of a worker.
+
+    Attributes
+    ----------
+    utilisation : float
+        Share of the time, 0..1, in which the workers' threads read, computed or wrote.
+    """
+
+    def __init__(self, client: Any, *, ahead: int = _AHEAD) -> None:
+        self._client = client
+        self._ahead = ahead
+        self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._in_flight: dict[Any, tuple[FileRun, _Open | None]] = {}
+        self._opened: deque[_Open] = deque()
+        self._exhausted = False
+        self._ask_again = 0.0
+        self._closing = 0
+        self._busy = 0.0
+        self._began = time.monotonic()
+        self._ended = self._began
+        self._threads = 1
+        self._looked = 0.0
+
+    @property
+    def workers(self) -> int:
+        """Threads of all workers."""
+        now = time.monotonic()
+        if now - self._looked > 1:  # workers come and go
+            self._looked = now
+            with contextlib.suppress(Exception):  # the client may be closed by now
+                counts = self._client.nthreads().values()
+                self._threads = max(sum(counts), 1)
+        return self._threads
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the time in which the workers' threads were at work."""
+        span = self._ended - self._began
+        return min(1.0, self._busy / (span * self._threads)) if span > 0 else 0.0
+
+    def iter_run(
+        self, tasks: Iterator[Task | None], book: Book
+    ) -> Generator[FileEvent, None, None]:
+        """Work on tasks; closing the generator cancels those that wait.
+
+        Parameters
+        ----------
+        tasks : iterator of Task or None
+            None: there is nothing now, ask again later.
+        book : Book
+            Of this run.
+
+        Yields
+        ------
+        FileEvent
+        """
+        self._began = time.monotonic()
+        pool = ThreadPoolExecutor(2, thread_name_prefix="gradnet-finish")
+        try:
+            while True:
+                self._submit(tasks, book, pool)
+                yield from _waiting_events(book)
+                idle = not (self._in_flight or self._opened or self._closing)
+                if idle and self._exhausted:
+                    break
+                self._collect(book, pool)
+            yield from _waiting_events(book)
+        finally:
+            self._client.cancel(list(self._in_flight))
+            pool.shutdown()
+            for opened in self._opened:
+                with contextlib.suppress(Exception):
+                    opened.run.job.close()
+
+    # ---------------------------------------------------------------- giving out
+    def _submit(
+        self, tasks: Iterator[Task | None], book: Book, pool: ThreadPoolExecutor
+    ) -> None:
+        limit = self._ahead * self.workers
+        while len(self._in_flight) < limit:
+            if not (self._submit_unit() or self._begin(tasks, book, pool)):
+                return
+
+    def _submit_unit(self) -> bool:
+        """Give out one unit of an opened file, if there is one."""
+        for opened in self._opened:
+            run = opened.run
+            unit = None if run.error else next(opened.units, None)
+            while unit is not None and unit in run.finished:
+                unit = next(opened.units, None)
+            if unit is None:
+                continue
+            future = self._client.submit(
+                run_unit, opened.key, opened.pickled, unit, pure=False
+            )
+            run.pending += 1
+            self._follow(future, run, opened)
+            return True
+        return False
+
+    def _begin(
+        self, tasks: Iterator[Task | None], book: Book, pool: ThreadPoolExecutor
+    ) -> bool:
+        """Start the next file; whether there was one."""
+        now = time.monotonic()
+        if self._exhausted or len(self._opened) >= _OPEN_FILES or now < self._ask_again:
+            return False
+        task = next(tasks, self)
+        if task is self:
+            self._exhausted = True
+            return False
+        if task is None:
+            self._ask_again = now + _TICK
+            return False
+        run = book.begin(task, prepare=_is_large)  # type: ignore[arg-type]
+        if run is None:
+            return True
+        if _is_large(run.job):
+            stages = run.stages or [()]
+            opened = _Open(run, pickle.dumps(run.job), iter(stages[0]))
+            self._opened.append(opened)
+            self._advance(opened, book, pool)
+        else:
+            book.journal.finishing(run.task.name)
+            run.job.close()
+            # a task that is lost after it wrote the output runs again
+            run.job.overwrite = True  # type: ignore[attr-defined]
+            future = self._client.submit(run_whole, pickle.dumps(run.job), pure=False)
+            self._follow(future, run, None)
+        return True
+
+    def _follow(self, future: Any, run: FileRun, opened: _Open | None) -> None:
+        self._in_flight[future] = (run, opened)
+        future.add_done_callback(self._finished.put)
+
+    # ---------------------------------------------------------------- collecting
+    def _collect(self, book: Book, pool: ThreadPoolExecutor) -> None:
+        """Wait a moment for finished tasks and take what there is."""
+        futures = []
+        with contextlib.suppress(queue.Empty):
+            futures.append(self._finished.get(timeout=_TICK))
+            while True:
+                futures.append(self._finished.get_nowait())
+        known = [f for f in futures if f in self._in_flight]
+        good = [f for f in known if f.status == "finished"]
+        # one message for many small results
+        results = dict(zip(good, self._client.gather(good), strict=True))
+        for future in known:
+            run, opened = self._in_flight.pop(future)
+            if future in results:
+                self._take(book, run, opened, results[future])
+            elif run.error is None:
+                run.error = _failure(future)
+            if opened is not None:
+                run.pending -= 1
+                self._advance(opened, book, pool)
+            elif run.error is not None:
+                book.close(run)
+
+    def _take(self, book: Book, run: FileRun, opened: _Open | None, value: Any) -> None:
+        self._ended = time.monotonic()
+        results = [value] if opened is not None else value.results
+        for result in results:
+            self._busy += result.seconds
+            book.unit_done(run, result)
+        if opened is None:
+            book.finished(run, value.noise, value.message)
+
+    def _advance(self, opened: _Open, book: Book, pool: ThreadPoolExecutor) -> None:
+        """Go to the next stage, or end the file, when nothing is on its way."""
+        run = opened.run
+        while run.pending == 0:
+            rest = (
+                None
+                if run.error
+                else next((u for u in opened.units if u not in run.finished), None)
+            )
+            if rest is not None:
+                opened.units = _chained(rest, opened.units)
+                return
+            opened.stage += 1
+            if run.error is not None or opened.stage >= len(run.stages):
+                self._opened.remove(opened)
+                self._closing += 1
+                pool.submit(self._close, run, book)
+                return
+            opened.units = iter(run.stages[opened.stage])
+
+    def _close(self, run: FileRun, book: Book) -> None:
+        """Complete a file beside the giving out of the others' units."""
+        try:
+            book.close(run)
+        finally:
+            self._closing -= 1
+
+
+def _is_large(job: Job) -> bool:
+    """Whether units are given out one by one."""
+    return not getattr(job, "is_small", False)
+
+
+def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _waiting_events(book: Book) -> Iterator[FileEvent]:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            event = book.events.get_nowait()
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+
+
+def _failure(future: Any) -> BaseException:
+    """Say why a task failed, in words where dask has only names."""
+    try:
+        error = future.exception()
+    except Exception as lost:  # noqa: BLE001 - cancelled or lost: any of dask's errors
+        return lost
+    if type(error).__name__ == "KilledWorker":
+        return MemoryError(
+            "the workers that tried this were killed, perhaps for want of memory"
+        )
+    return error or RuntimeError("the task was cancelled")

@@ -1,0 +1,319 @@
+"""From patterns, folders and lists to inputs and outputs of a batch."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from napari_gradnet.batch.options import BatchOptions
+from napari_gradnet.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    AnyPath = str | os.PathLike[str]
+
+__all__ = ["IMAGE_SUFFIXES", "Task", "find_tasks", "make_task", "walk_images"]
+
+#: Files that are taken from folders; a file that is named is taken whatever its name.
+IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+_ZARR_SUFFIX = ".zarr"
+_ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+_RASTER = (".png", ".jpg", ".jpeg")
+_INPUT, _OUTPUT = "input", "output"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One input and what becomes of it.
+
+    Parameters
+    ----------
+    source : Path
+        A file, or the folder of an OME-Zarr image.
+    target : Path
+        The output.
+    name : str
+        Of the output in the output folder, with ``/`` between folders.
+    options : BatchOptions
+    """
+
+    source: Path
+    target: Path
+    name: str
+    options: BatchOptions
+
+    @property
+    def is_zarr(self) -> bool:
+        """Whether the input is an OME-Zarr image."""
+        return self.source.is_dir()
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the input file; 0 where that cannot be told."""
+        try:
+            return 0 if self.source.is_dir() else self.source.stat().st_size
+        except OSError:
+            return 0
+
+
+def find_tasks(
+    inputs: AnyPath | Sequence[AnyPath], output: AnyPath, options: BatchOptions
+) -> list[Task]:
+    """Find the inputs and name the outputs.
+
+    Parameters
+    ----------
+    inputs : path or sequence of path
+        Files, folders (searched with all that is below them), patterns such as
+        ``raw/**/*.tif``, OME-Zarr folders, and lists: a ``.csv`` with a column
+        ``input``, perhaps ``output`` (below the output folder), and any of the fields
+        of `BatchOptions`.
+    output : path
+        The output folder. Outputs have the inputs' names, in the same folders below
+        it as the inputs have below the folder or pattern that found them.
+    options : BatchOptions
+        For all files, unless a list says otherwise.
+
+    Returns
+    -------
+    list of Task
+
+    Raises
+    ------
+    InputError
+        Nothing is found, two inputs would make one output, an output would lie outside
+        the output folder or on an input, or links lead in a circle.
+    ConfigError
+        A list holds an unknown column or a wrong value.
+    """
+    folder = Path(output).expanduser()
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file: name a folder for the outputs"
+        raise InputError(msg)
+    names = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    if not names:
+        msg = "no inputs are given: name files, folders, patterns or a .csv list"
+        raise InputError(msg)
+    tasks: dict[str, Task] = {}
+    for name in names:
+        for task in _find(os.fspath(name), folder, options):
+            _add(tasks, task)
+    _check_outputs(tasks, folder)
+    return list(tasks.values())
+
+
+def _add(tasks: dict[str, Task], task: Task) -> None:
+    key = os.path.normcase(task.name)
+    other = tasks.setdefault(key, task)
+    if other is task:
+        return
+    if other.source.absolute() != task.source.absolute():
+        msg = (
+            f"{other.source} and {task.source} would both be written to {task.target}: "
+            "use one output folder for each, or a list with a column 'output'"
+        )
+        raise InputError(msg)
+    if other.options != task.options:
+        msg = f"{task.source} is listed twice, with different options"
+        raise InputError(msg)
+
+
+def _check_outputs(tasks: dict[str, Task], folder: Path) -> None:
+    root = folder.resolve()
+    parents: set[Path] = set()
+    sources = {os.path.normcase(t.source.absolute()) for t in tasks.values()}
+    for task in tasks.values():
+        if os.path.normcase(task.target.absolute()) in sources:
+            msg = (
+                f"{task.target} is an input of this batch: choose another output folder"
+            )
+            raise InputError(msg)
+        if task.target.parent in parents:
+            continue
+        parents.add(task.target.parent)
+        # a link below the output folder may lead elsewhere
+        if not task.target.parent.resolve().is_relative_to(root):
+            msg = f"{task.target} leads out of the output folder {folder}: refused"
+            raise InputError(msg)
+
+
+def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
+    path = Path(name).expanduser()
+    if path.suffix.lower() == ".csv" and path.is_file():
+        yield from _read_list(path, folder, options)
+    elif _is_zarr(path) or path.is_file():
+        yield make_task(path, path.parent, folder, options)
+    elif path.is_dir():
+        found = False
+        for inner in walk_images(path, folder.resolve()):
+            found = True
+            yield make_task(inner, path, folder, options)
+        if not found:
+            kinds = ", ".join((*IMAGE_SUFFIXES, _ZARR_SUFFIX))
+            msg = f"{path} holds no images ({kinds})"
+            raise InputError(msg)
+    else:
+        yield from _expand(str(path), folder, options)
+
+
+def _expand(pattern: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
+    if not glob.has_magic(pattern):
+        msg = f"{pattern} does not exist: name a file, a folder or a pattern"
+        raise InputError(msg)
+    parts = Path(pattern).parts
+    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    base = Path(*parts[:first]) if first else Path()
+    below = folder.resolve()
+    # outputs of an earlier run are no inputs, where the pattern reaches them
+    reaches = not base.resolve().is_relative_to(below)
+    count = 0
+    for match in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        path = Path(match)
+        inside = any(_is_zarr(p) for p in path.parents if p != Path())
+        if inside or (reaches and path.resolve().is_relative_to(below)):
+            continue
+        if _is_zarr(path) or (path.is_file() and _is_image(path)):
+            count += 1
+            yield make_task(path, base, folder, options)
+    if not count:
+        msg = f"no image matches {pattern}: check the pattern and put it in quotes"
+        raise InputError(msg)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _is_zarr(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    if any((path / name).is_file() for name in _ZARR_FILES):
+        return True
+    return path.suffix.lower() == _ZARR_SUFFIX
+
+
+def walk_images(
+    folder: Path, leave_out: Path, above: tuple[Path, ...] = ()
+) -> Iterator[Path]:
+    """Images below a folder, by name; links are followed, circles refused."""
+    real = folder.resolve()
+    if real in above:
+        msg = f"{folder} is a link to a folder that holds it: remove it or name files"
+        raise InputError(msg)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.resolve() == leave_out:
+            continue
+        if path.is_dir():
+            if _is_zarr(path):
+                yield path
+            else:
+                yield from walk_images(path, leave_out, (*above, real))
+        elif _is_image(path):
+            yield path
+
+
+def make_task(
+    source: Path, base: Path, folder: Path, options: BatchOptions, target: str = ""
+) -> Task:
+    """Name the output of one input.
+
+    Parameters
+    ----------
+    source : Path
+        The input.
+    base : Path
+        What the output's folders are counted from.
+    folder : Path
+        The output folder.
+    options : BatchOptions
+        What is done, on which the suffix depends.
+    target : str
+        Name of the output below `folder`, instead of the input's.
+
+    Raises
+    ------
+    InputError
+        The output would lie outside the folder.
+    """
+    if target:
+        name = PurePosixPath(target.replace("\\", "/"))
+    else:
+        try:
+            name = PurePosixPath(source.relative_to(base).as_posix())
+        except ValueError:
+            name = PurePosixPath(source.name)
+        name = _suffixed(name, options, is_zarr=source.is_dir())
+    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+        msg = f"output {target!r} of {source} leads out of the output folder: refused"
+        raise InputError(msg)
+    return Task(source, folder / name, str(name), options)
+
+
+def _suffixed(
+    name: PurePosixPath, options: BatchOptions, *, is_zarr: bool
+) -> PurePosixPath:
+    """Give a name the suffix of what will be written."""
+    suffix = name.suffix.lower()
+    if options.format == "ome-zarr" and not is_zarr:
+        stem = name.stem.removesuffix(".ome")
+        return name.with_name(f"{stem}.ome.zarr")
+    if suffix in _RASTER and options.gives_float:
+        return name.with_suffix(".tif")
+    return name
+
+
+def _read_list(path: Path, folder: Path, options: BatchOptions) -> Iterator[Task]:
+    """Read a CSV list; paths in it are relative to its own folder."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (csv.Error, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read as CSV in UTF-8 ({error})"
+        raise InputError(msg) from error
+    if not rows or _INPUT not in rows[0]:
+        msg = f"{path} needs a first line with a column 'input', and a line a file"
+        raise InputError(msg)
+    for number, row in enumerate(rows, start=2):
+        source = path.parent / Path(row[_INPUT] or "").expanduser()
+        if not row[_INPUT] or not source.exists():
+            msg = f"{path}, line {number}: {row[_INPUT]!r} does not exist"
+            raise InputError(msg)
+        own = _row_options(row, options, f"{path}, line {number}")
+        base = path.parent if source.is_relative_to(path.parent) else source.parent
+        yield make_task(source, base, folder, own, (row.get(_OUTPUT) or "").strip())
+
+
+def _row_options(
+    row: dict[str, Any], options: BatchOptions, where: str
+) -> BatchOptions:
+    if None in row:
+        msg = f"{where}: more values than columns"
+        raise InputError(msg)
+    given = {
+        key: _parsed(key, value)
+        for key, value in row.items()
+        if key not in (_INPUT, _OUTPUT) and value not in (None, "")
+    }
+    if not given:
+        return options
+    try:
+        return BatchOptions.parse({**options.model_dump(), **given}, "list")
+    except ConfigError as error:
+        msg = f"{where}: {error}"
+        raise ConfigError(msg) from error
+
+
+def _parsed(key: str, value: str) -> Any:
+    """What a cell means where its text alone does not tell."""
+    if key == "value_range":
+        return value.replace(";", " ").split()
+    if key == "vst":
+        return {"on": True, "true": True, "off": False, "false": False}.get(
+            value.lower(), value
+        )
+    return value

@@ -1,0 +1,109 @@
+"""What a batch would do, and how long it may take."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_gradnet.axes import ImageAxes
+from napari_gradnet.batch.book import explain_failure
+from napari_gradnet.batch.inputs import find_tasks
+from napari_gradnet.batch.options import BatchOptions, make_operation
+from napari_gradnet.batch.run import checked_workers
+from napari_gradnet.io import open_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_gradnet.batch.inputs import AnyPath, Task
+    from napari_gradnet.io import ImageSource
+
+__all__ = ["FilePlan", "plan_batch"]
+
+#: Side of the part of a plane that is worked on as a trial, pixels.
+_TRIAL_SIDE = 512
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What would be done with one file.
+
+    Parameters
+    ----------
+    path, output : Path
+    axes : str
+        Empty where the file cannot be read.
+    shape : tuple of int
+    dtype : str
+    megapixels : float
+        Values, in millions.
+    seconds : float or None
+        It may take, with the others beside it; None where there was no trial.
+    message : str
+        Why it cannot be done, or that its output exists.
+    """
+
+    path: Path
+    output: Path
+    axes: str = ""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    megapixels: float = 0.0
+    seconds: float | None = None
+    message: str = ""
+
+
+def plan_batch(
+    inputs: AnyPath | Sequence[AnyPath],
+    output: AnyPath,
+    options: BatchOptions,
+    *,
+    workers: int | str = "auto",
+) -> list[FilePlan]:
+    """Open all inputs' headers and time one trial for each set of options."""
+    tasks = find_tasks(inputs, Path(output).expanduser(), options)
+    count = checked_workers(workers, tasks)
+    rates: dict[str, float] = {}
+    plans = []
+    for task in tasks:
+        key = task.options.model_dump_json()
+        try:
+            with open_image(task.source, axes=task.options.axes) as image:
+                values = image.nbytes // image.dtype.itemsize
+                if key not in rates:
+                    rates[key] = _values_a_second(task, image)
+                plans.append(
+                    FilePlan(
+                        task.source,
+                        task.target,
+                        image.axes.axes,
+                        image.shape,
+                        image.dtype.name,
+                        values / 1e6,
+                        values / rates[key] / count,
+                        "the output exists" if task.target.exists() else "",
+                    )
+                )
+        except Exception as error:  # noqa: BLE001 - told in the plan
+            message = explain_failure(error)
+            plans.append(FilePlan(task.source, task.target, message=message))
+    return plans
+
+
+def _values_a_second(task: Task, image: ImageSource) -> float:
+    """Time the operation on the middle of the first plane; the second pass counts."""
+    plane = image.read_plane(0)
+    part = np.ascontiguousarray(plane[:_TRIAL_SIDE, :_TRIAL_SIDE])
+    axes = ImageAxes(image.axes.plane_axes, part.shape)
+    operation = make_operation(task.options)
+    state = json.loads(json.dumps(operation.settle(axes, part.dtype, {0: [part]})))
+    work = operation.bind(axes, part.dtype, state)
+    work.apply(part[:64, :64], 0)  # what is loaded at the first use
+    began = time.perf_counter()
+    work.apply(part, 0)
+    return part.size / max(time.perf_counter() - began, 1e-9)

@@ -1,0 +1,82 @@
+"""The report of a batch: a table for people and spreadsheets, JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_gradnet.batch.events import BatchReport, FileReport
+
+__all__ = ["CSV_NAME", "JSON_NAME", "write_report"]
+
+CSV_NAME = "gradnet-report.csv"
+JSON_NAME = "gradnet-report.json"
+_COLUMNS = (
+    "file",
+    "output",
+    "state",
+    "seconds",
+    "megapixels",
+    "sigma_before",
+    "sigma_after",
+    "message",
+)
+
+
+def write_report(report: BatchReport, folder: Path) -> None:
+    """Write ``gradnet-report.csv`` and ``.json`` in place of those of an earlier run.
+
+    Parameters
+    ----------
+    report : BatchReport
+        Of a run, whole or not.
+    folder : Path
+        The output folder.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    rows = [_row(file) for file in report.files]
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    _replace(folder / CSV_NAME, table.getvalue())
+    values = {
+        "seconds": round(report.seconds, 3),
+        "megapixels": round(report.megapixels, 6),
+        "workers": report.workers,
+        "utilisation": round(report.utilisation, 4),
+        "done": report.count("done"),
+        "skipped": report.count("skipped"),
+        "failed": report.count("failed"),
+        "files": rows,
+    }
+    _replace(folder / JSON_NAME, json.dumps(values, indent=1) + "\n")
+
+
+def _row(file: FileReport) -> dict[str, Any]:
+    return {
+        "file": str(file.path),
+        "output": str(file.output),
+        "state": file.state,
+        "seconds": round(file.seconds, 3),
+        "megapixels": round(file.megapixels, 6),
+        "sigma_before": file.sigma_before,
+        "sigma_after": file.sigma_after,
+        "message": file.message,
+    }
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    temporary.replace(path)

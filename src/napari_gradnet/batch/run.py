@@ -1,0 +1,175 @@
+"""Run a batch: inputs to jobs, jobs to an engine, and the report at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_gradnet.batch.book import Book
+from napari_gradnet.batch.image import ImageJob
+from napari_gradnet.batch.inputs import find_tasks
+from napari_gradnet.batch.journal import Journal
+from napari_gradnet.batch.options import BatchOptions, make_operation
+from napari_gradnet.batch.report import write_report
+from napari_gradnet.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from napari_gradnet.batch.events import BatchReport, FileEvent
+    from napari_gradnet.batch.inputs import AnyPath, Task
+    from napari_gradnet.batch.job import Job
+
+__all__ = ["auto_workers", "checked_workers", "iter_batch", "make_job"]
+
+#: Memory that one worker may need, bytes: tiles, planes in the queues, codecs.
+_WORKER_MEMORY = 3 << 29
+_GPU_WORKERS = 2
+
+
+def make_job(task: Task, overwrite: bool) -> Job:
+    """Make the job of a task.
+
+    Parameters
+    ----------
+    task : Task
+        An input with its options.
+    overwrite : bool
+        Whether an existing output is replaced.
+    """
+    options = task.options
+    operation = make_operation(options)
+    measure = options.gradient is None
+    if not (task.is_zarr or options.format == "ome-zarr"):
+        return ImageJob(
+            task.source,
+            task.target,
+            operation,
+            axes=options.axes,
+            overwrite=overwrite,
+            measure_noise=measure,
+        )
+    from napari_gradnet.batch.volume import VolumeJob
+    from napari_gradnet.io import ZarrLayout
+
+    try:
+        layout = ZarrLayout(**options.zarr)
+    except TypeError as error:
+        msg = f"zarr={options.zarr}: {error}"
+        raise ConfigError(msg) from error
+    return VolumeJob(
+        task.source,
+        task.target,
+        operation,
+        layout=layout,
+        axes=options.axes,
+        overwrite=overwrite,
+        measure_noise=measure,
+    )
+
+
+def auto_workers(tasks: Sequence[Task]) -> int:
+    """Choose how many threads compute: processors and memory, or two for a GPU."""
+    device = "cpu"
+    network = next((t.options for t in tasks if t.options.uses_network), None)
+    if network is not None:
+        from napari_gradnet.inference.device import resolve_device
+
+        device = resolve_device(network.device).type
+    if device != "cpu":
+        return _GPU_WORKERS
+    import psutil
+
+    fitting = psutil.virtual_memory().available // _WORKER_MEMORY
+    return max(1, min(_num_processors(), fitting))
+
+
+def _num_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checked_workers(workers: int | str, tasks: Sequence[Task]) -> int:
+    """Turn ``auto`` into a number of workers, see `auto_workers`.
+
+    Raises
+    ------
+    InputError
+        It is no number of at least 1.
+    """
+    if workers == "auto":
+        return auto_workers(tasks)
+    if not isinstance(workers, int) or workers < 1:
+        msg = f"workers={workers!r}: give a number of at least 1, or 'auto'"
+        raise InputError(msg)
+    return workers
+
+
+def iter_batch(  # noqa: PLR0913 - the options of the public function
+    inputs: AnyPath | Sequence[AnyPath],
+    output: AnyPath,
+    options: BatchOptions,
+    *,
+    workers: int | str = "auto",
+    scheduler: Any = None,
+    local_cluster: int | None = None,
+    overwrite: bool = False,
+    restart: bool = False,
+    watch: bool = False,
+    settle_seconds: float = 5.0,
+) -> Generator[FileEvent, None, BatchReport]:
+    """Do the work of `api.denoise_files` as a generator; see there.
+
+    Closing it cancels within one plane or block; what is finished is kept.
+    """
+    folder = Path(output).expanduser()
+    if watch:
+        from napari_gradnet.batch.watch import iter_arrivals, watched_folders
+
+        folders = watched_folders(inputs)
+        found: list[Task] = []
+        tasks: Iterable[Task | None] = iter_arrivals(
+            folders, folder, options, settle_seconds
+        )
+    else:
+        found = find_tasks(inputs, folder, options)
+        tasks = found
+    for task in {id(t.options): t for t in found}.values():
+        make_operation(task.options)  # a wrong option fails before all work
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(Journal(folder))
+        book = Book(journal, make_job, overwrite=overwrite, restart=restart)
+        if scheduler is not None or local_cluster is not None:
+            from napari_gradnet.batch.cluster import ClusterEngine, connect
+
+            client = stack.enter_context(connect(scheduler, local_cluster))
+            engine: Any = ClusterEngine(client)
+        else:
+            from napari_gradnet.batch.local import LocalEngine
+
+            count = checked_workers(workers, found)
+            engine = LocalEngine(count, threads=max(1, _num_processors() // count))
+        report: BatchReport | None = None
+        try:
+            for task in found:
+                book.queue(task)
+            yield from engine.iter_run(_queued(tasks, found, book), book)
+        finally:
+            report = book.summary(engine.workers, engine.utilisation)
+            with contextlib.suppress(OSError):  # what ended the run is the one to see
+                write_report(report, folder)
+        return report
+
+
+def _queued(
+    tasks: Iterable[Task | None], found: Sequence[Task], book: Book
+) -> Iterator[Task | None]:
+    """Take what arrives later into the book."""
+    known = set(map(id, found))
+    for task in tasks:
+        if task is not None and id(task) not in known:
+            book.queue(task)
+        yield task
