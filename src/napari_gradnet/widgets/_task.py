@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_gradnet.events import Progress
-    from napari_gradnet.widgets._layers import Region
+    from napari_gradnet.region import Region
     from napari_gradnet.widgets._work import Run
 
-__all__ = ["VIEW", "WHOLE", "LayerWidget"]
+__all__ = ["RECTANGLE", "VIEW", "WHOLE", "LayerWidget", "sentence_of"]
 
-WHOLE, VIEW = "whole stack", "current view"
+WHOLE, VIEW, RECTANGLE = "whole stack", "current view", "drawn rectangle"
 
 
 @dataclass
@@ -152,7 +152,7 @@ class LayerWidget(QWidget):
         elif outcome.error is not None:
             self.bar.end("Failed: see the notification.")
             self._offer_finished(task)
-            show_error(_sentence(outcome.error))
+            show_error(sentence_of(outcome.error))
         elif outcome.cancelled:
             self.bar.end("Cancelled.")
             self._offer_finished(task)
@@ -203,7 +203,7 @@ class LayerWidget(QWidget):
         self.keep_button.setVisible(False)
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
     """Say an error; those of this package say what to do themselves."""
     if isinstance(error, GradNetError):
         return str(error)

@@ -1,0 +1,187 @@
+"""Two layers in one canvas, alike and alone; side by side. No Qt here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+
+from napari_gradnet.errors import InputError
+from napari_gradnet.widgets._layers import full_data
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+__all__ = [
+    "Scene",
+    "SideBySide",
+    "camera_of",
+    "check_alike",
+    "grid_of",
+    "rows_and_columns_shown",
+]
+
+
+def camera_of(viewer: ViewerModel) -> Any:
+    """The camera; napari 0.9 moved it."""
+    return getattr(viewer, "scene", viewer).camera
+
+
+def grid_of(viewer: ViewerModel) -> Any:
+    """The grid; napari 0.9 moved it."""
+    return getattr(viewer, "canvas", viewer).grid
+
+
+def check_alike(
+    first: Image | None, second: Image | None, what: str
+) -> tuple[Image, Image]:
+    """Return two layers, or refuse them where they cannot be compared.
+
+    Parameters
+    ----------
+    first, second : Image or None
+        What is chosen.
+    what : str
+        What the second one is for, such as ``"the denoised layer"``.
+
+    Raises
+    ------
+    InputError
+        One is missing, both are the same, or their shapes differ.
+    """
+    if first is None or second is None:
+        msg = f"{what} is missing: open or choose two image layers"
+        raise InputError(msg)
+    if first is second:
+        msg = f"{what} is the same layer, {first.name!r}: choose another one"
+        raise InputError(msg)
+    shapes = [tuple(full_data(layer).shape) for layer in (first, second)]
+    if shapes[0] != shapes[1] or first.rgb != second.rgb:
+        colours = ["colours" if layer.rgb else "grey" for layer in (first, second)]
+        msg = (
+            f"{first.name!r} has shape {shapes[0]} ({colours[0]}) and {second.name!r} "
+            f"{shapes[1]} ({colours[1]}): choose two layers of one shape"
+        )
+        raise InputError(msg)
+    return first, second
+
+
+class Scene:
+    """What was changed in a viewer, to be put back.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its other image layers are hidden meanwhile.
+    shown : tuple of Image
+        The layers that are compared.
+    """
+
+    def __init__(self, viewer: ViewerModel, shown: tuple[Image, Image]) -> None:
+        self.viewer = viewer
+        self._hidden = [
+            layer
+            for layer in viewer.layers
+            if isinstance(layer, Image) and layer.visible and layer not in shown
+        ]
+        self._before = [(layer, layer.visible) for layer in shown]
+        self._limits: tuple[Image, Any] | None = None
+        self._linked: list[Layer] = []
+        for layer in self._hidden:
+            layer.visible = False
+        for layer in shown:
+            layer.visible = True
+
+    def link(self, layers: list[Image], *, same_contrast: bool) -> None:
+        """Show layers alike; the first one's contrast is taken."""
+        first, second, *others = layers
+        if first.rgb:
+            return
+        if same_contrast:
+            self._limits = (second, tuple(second.contrast_limits))
+            low, high = first.contrast_limits
+            reach = second.contrast_limits_range
+            second.contrast_limits_range = (min(reach[0], low), max(reach[1], high))
+            second.contrast_limits = (low, high)
+            for other in others:
+                other.contrast_limits = (low, high)
+        linked = layers if same_contrast else layers[1:]
+        self._linked = list(linked)
+        names = ("contrast_limits", "gamma")
+        if len(linked) > 1:
+            self.viewer.layers.link_layers(linked, names)
+        if others:
+            self.viewer.layers.link_layers(layers[1:], ("colormap",))
+
+    def put_back(self) -> None:
+        """Undo it, in the layers that are still there."""
+        there = set(self.viewer.layers)
+        if linked := [layer for layer in self._linked if layer in there]:
+            names = ("contrast_limits", "gamma", "colormap")
+            self.viewer.layers.unlink_layers(linked, names)
+        if self._limits is not None and self._limits[0] in there:
+            self._limits[0].contrast_limits = self._limits[1]
+        for layer in self._hidden:
+            layer.visible = True
+        for layer, visible in self._before:
+            layer.visible = visible
+
+
+class SideBySide:
+    """Two layers beside each other in napari's grid, under one camera.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its other image layers are hidden meanwhile.
+    left, right : Image
+        Of one shape.
+    same_contrast : bool
+        Whether the right one takes the left one's contrast.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        left: Image | None,
+        right: Image | None,
+        *,
+        same_contrast: bool,
+    ) -> None:
+        left, right = check_alike(left, right, "the denoised layer")
+        self.layers = (left, right)
+        self._viewer = viewer
+        self._scene = Scene(viewer, (left, right))
+        self._scene.link([left, right], same_contrast=same_contrast)
+        grid = grid_of(viewer)
+        self._grid = (grid.enabled, grid.shape, grid.stride)
+        camera = camera_of(viewer)
+        self._camera = (camera.center, camera.zoom)
+        first, second = viewer.layers.index(left), viewer.layers.index(right)
+        grid.stride = 1 if first < second else -1
+        grid.shape = (1, 2)
+        grid.enabled = True
+        viewer.reset_view()
+
+    @property
+    def involved(self) -> tuple[Layer, ...]:
+        """Layers without which there is no comparison."""
+        return self.layers
+
+    def stop(self) -> None:
+        """Put the viewer back as it was."""
+        grid = grid_of(self._viewer)
+        grid.enabled, grid.shape, grid.stride = self._grid
+        self._scene.put_back()
+        camera = camera_of(self._viewer)
+        camera.center, camera.zoom = self._camera
+
+
+def rows_and_columns_shown(viewer: ViewerModel) -> bool:
+    """Whether the last two dimensions are what is displayed."""
+    dims = viewer.dims
+    return dims.ndisplay == 2 and tuple(dims.displayed) == (
+        dims.ndim - 2,
+        dims.ndim - 1,
+    )
