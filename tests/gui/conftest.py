@@ -20,6 +20,24 @@ if TYPE_CHECKING:
 TIMEOUT = 60_000
 
 
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep preferences, forms and models of the user out of the tests."""
+    import napari.settings
+    import platformdirs
+
+    from napari_gradnet.widgets import _memory
+
+    folder = tmp_path / "settings"
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(folder / "settings.yaml"))
+    monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
+    monkeypatch.setattr(_memory, "memory_file", lambda: folder / "forms.ini")
+    monkeypatch.setattr(
+        platformdirs, "user_data_path", lambda *_, **__: tmp_path / "data"
+    )
+    return folder
+
+
 @pytest.fixture(scope="session")
 def grey_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny untrained model for grey images."""

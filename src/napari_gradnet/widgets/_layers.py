@@ -8,6 +8,7 @@ import numpy as np
 from napari.utils.transforms import Affine
 
 from napari_gradnet.axes import ImageAxes
+from napari_gradnet.region import Region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +21,9 @@ __all__ = [
     "Region",
     "full_data",
     "guess_layer_axes",
-    "inner",
     "result_keywords",
     "view_region",
-    "widen",
 ]
-
-Region = tuple[slice, ...]
 
 #: Where a result's metadata says how it was made.
 METADATA_KEY = "napari-gradnet"
@@ -112,36 +109,6 @@ def view_region(layer: Image, dims: Dims, axes: str) -> Region:
         region.append(slice(0, full_data(layer).shape[-1]))
     ImageAxes(axes, tuple(s.stop - s.start for s in region))
     return tuple(region)
-
-
-def widen(region: Region, axes: ImageAxes, halo: int, alignment: int = 1) -> Region:
-    """Add a margin around rows and columns, as far as the image goes.
-
-    Parameters
-    ----------
-    region : tuple of slice
-        A part of the image.
-    axes : ImageAxes
-        Of the whole image.
-    halo, alignment : int
-        Pixels. The result starts at multiples of `alignment`.
-    """
-    parts = []
-    for part, letter, length in zip(region, axes.axes, axes.shape, strict=True):
-        if letter in "YX":
-            start = max(part.start - halo, 0) // alignment * alignment
-            parts.append(slice(start, min(part.stop + halo, length)))
-        else:
-            parts.append(part)
-    return tuple(parts)
-
-
-def inner(region: Region, read: Region) -> Region:
-    """Where `region` lies in what was cut out as `read`."""
-    return tuple(
-        slice(a.start - b.start, a.stop - b.start)
-        for a, b in zip(region, read, strict=True)
-    )
 
 
 def result_keywords(

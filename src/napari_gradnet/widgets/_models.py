@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
+from qtpy.QtCore import (  # type: ignore[attr-defined]
+    QFileSystemWatcher,
+    QObject,
+    QTimer,
+    Signal,
+)
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -15,17 +21,40 @@ from qtpy.QtWidgets import (
 )
 
 from napari_gradnet.widgets._job import Job, Outcome
+from napari_gradnet.widgets._memory import recall, remember
 from napari_gradnet.widgets._parts import note
-from napari_gradnet.widgets._work import describe_model_file
+from napari_gradnet.widgets._preferences import (
+    models_folder,
+    read_preference,
+    watch_preference,
+    write_preference,
+)
+from napari_gradnet.widgets._work import describe_model_file, take_inventory
 
 if TYPE_CHECKING:
     from napari_gradnet.widgets._work import Inventory
 
-__all__ = ["DeviceBox", "ModelPicker"]
+__all__ = ["DeviceBox", "ModelPicker", "models_changed"]
 
 _WAITING = "Looking for models ..."
 _AUTOMATIC = "Takes the packaged model for colour or for grey images."
 _NONE = "No packaged model is installed: open a model file."
+#: Milliseconds for a file that appeared to get its final name.
+_DELAY = 200
+
+
+class _Shelf(QObject):
+    """Says that there are other models than before."""
+
+    changed = Signal()
+
+
+_SHELF = _Shelf()
+
+
+def models_changed() -> None:
+    """Tell every open form that a model was put into `models_folder`, or taken out."""
+    _SHELF.changed.emit()
 
 
 def _narrow(box: QComboBox) -> None:
@@ -36,15 +65,34 @@ def _narrow(box: QComboBox) -> None:
 
 
 class ModelPicker(QWidget):
-    """Packaged models and model files, with a line from the card in `card`."""
+    """Packaged models, the user's own and model files, with a line from the card.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    form : str, optional
+        Under which name the choice is kept for the next session; not kept without.
+
+    Attributes
+    ----------
+    card : QLabel
+        What is known of the model that is chosen.
+    changed : Signal
+        Another model is chosen, or more is known of it.
+    """
+
+    changed = Signal()
+
+    def __init__(self, form: str = "") -> None:
         super().__init__()
+        self._form = form
         self._cards = {"auto": _WAITING}
+        self._files: set[str] = set()
+        self._unguided: frozenset[str] = frozenset()
+        self._wanted: str | None = recall(form, "model") if form else None
         self.box = QComboBox()
         _narrow(self.box)
         self.box.addItem("automatic", "auto")
-        self.box.currentIndexChanged.connect(self._show_card)
+        self.box.currentIndexChanged.connect(self._on_chosen)
         self.button = QPushButton("Open ...")
         self.button.setToolTip("Open a model file (.safetensors)")
         self.button.clicked.connect(self._ask_file)
@@ -55,7 +103,18 @@ class ModelPicker(QWidget):
         row.addWidget(self.button)
         self.job = Job(self)
         self.job.ended.connect(self._on_described)
-        self._asked = Path()
+        self.scout = Job(self)
+        self.scout.ended.connect(self._on_inventory)
+        self._again = False
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(_DELAY)
+        self._delay.timeout.connect(self.refresh)
+        self._watcher = QFileSystemWatcher(self)
+        self._watcher.directoryChanged.connect(self._on_folder)
+        self._watch()
+        _SHELF.changed.connect(self.refresh)
+        watch_preference(self, "models", "folder", self._on_folder)
 
     @property
     def model(self) -> str:
@@ -63,58 +122,126 @@ class ModelPicker(QWidget):
         name: str = self.box.currentData()
         return name
 
+    @property
+    def takes_guide(self) -> bool:
+        """Whether the model may have a use for a guide."""
+        return self.model not in self._unguided
+
+    def set_model(self, model: str) -> None:
+        """Choose a model that is listed, or as soon as it is; a file is opened."""
+        index = self.box.findData(model)
+        self._wanted = None if index >= 0 else model
+        if index >= 0:
+            self.box.setCurrentIndex(index)
+        elif Path(model).is_file():
+            self.open_file(Path(model))
+
     def set_inventory(self, inventory: Inventory) -> None:
-        """List the packaged models."""
+        """List the packaged models and those of the user's folder."""
         self._cards["auto"] = _AUTOMATIC if inventory.models else _NONE
         for name, card in inventory.models.items():
-            self._cards[name] = card
-            if self.box.findData(name) < 0:
-                self.box.addItem(name, name)
+            self._list(name, name, card)
+        for gone in self._files - set(inventory.files):
+            self.box.removeItem(self.box.findData(gone))
+        for path, card in inventory.files.items():
+            self._list(path, Path(path).stem, card)
+        self._files = set(inventory.files)
+        self._unguided |= inventory.unguided
+        if self._wanted is not None:
+            self.set_model(self._wanted)
         self._show_card()
+
+    def refresh(self) -> None:
+        """Look again for models, in a thread."""
+        self._watch()
+        if self.scout.running:
+            self._again = True
+        else:
+            self.scout.start(take_inventory())
 
     def open_file(self, path: Path) -> None:
         """Check a model file in a thread and choose it."""
         if self.job.running:
             return
-        self._asked = path
         self.card.setText(f"Opening {path.name} ...")
         self.job.start(describe_model_file(path))
 
+    def _list(self, model: str, label: str, card: str) -> None:
+        self._cards[model] = card
+        if self.box.findData(model) < 0:
+            self.box.addItem(label, model)
+
+    def _watch(self) -> None:
+        """Watch the user's folder, which may be another one or not there yet."""
+        folder = str(models_folder())
+        if self._watcher.directories() != [folder]:
+            if self._watcher.directories():
+                self._watcher.removePaths(self._watcher.directories())
+            if Path(folder).is_dir():
+                self._watcher.addPath(folder)
+
+    def _on_folder(self, _: str) -> None:
+        self._delay.start()
+
+    def _on_inventory(self, outcome: Outcome) -> None:
+        if self._again:
+            self._again = False
+            self.refresh()
+        elif outcome.error is not None:
+            show_error(f"models cannot be listed: {outcome.error}")
+        elif outcome.value is not None:
+            self.set_inventory(outcome.value)
+
     def _ask_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
-            self, "Open a model", "", "Models (*.safetensors)"
+            self, "Open a model", str(models_folder()), "Models (*.safetensors)"
         )
         if name:
             self.open_file(Path(name))
 
     def _on_described(self, outcome: Outcome) -> None:
         if outcome.error is not None:
+            self._wanted = None
             show_error(str(outcome.error))
         elif outcome.value is not None:
-            name = str(self._asked)
-            self._cards[name] = outcome.value
-            if self.box.findData(name) < 0:
-                self.box.addItem(self._asked.stem, name)
-            self.box.setCurrentIndex(self.box.findData(name))
+            self._unguided |= outcome.value.unguided
+            for path, card in outcome.value.files.items():
+                self._list(path, Path(path).stem, card)
+                self.set_model(path)
         self._show_card()
 
-    def _show_card(self, _: int = 0) -> None:
+    def _on_chosen(self, _: int) -> None:
+        if self._form:
+            remember(self._form, "model", self.model)
+        self._show_card()
+
+    def _show_card(self) -> None:
         self.card.setText(self._cards.get(self.model, ""))
+        self.changed.emit()
 
 
 class DeviceBox(QComboBox):
-    """Devices of this machine, by name."""
+    """Devices of this machine, by name; the choice is a preference."""
 
     def __init__(self) -> None:
         super().__init__()
         _narrow(self)
         self.addItem("automatic", "auto")
+        self._wanted = str(read_preference("compute", "device"))
+        watch_preference(self, "compute", "device", self.set_device)
+        self.activated.connect(self._on_activated)
 
     @property
     def device(self) -> str:
         """Name of the device."""
         name: str = self.currentData()
         return name
+
+    def set_device(self, device: str) -> None:
+        """Choose a device that is there, or as soon as it is known to be."""
+        self._wanted = "cuda:0" if device == "cuda" else device
+        if (index := self.findData(self._wanted)) >= 0:
+            self.setCurrentIndex(index)
 
     def set_inventory(self, inventory: Inventory) -> None:
         """List the devices; the first is what ``automatic`` takes."""
@@ -123,3 +250,8 @@ class DeviceBox(QComboBox):
                 self.setItemText(0, f"automatic: {text}")
             if self.findData(name) < 0:
                 self.addItem(text, name)
+        self.set_device(self._wanted)
+
+    def _on_activated(self, _: int) -> None:
+        # only what a person chose, and only in a form: a script stays without effect
+        write_preference("compute", "device", self.device)

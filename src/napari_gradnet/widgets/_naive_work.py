@@ -13,8 +13,8 @@ import numpy as np
 from napari_gradnet import __version__
 from napari_gradnet.axes import ImageAxes
 from napari_gradnet.events import Event, Progress
+from napari_gradnet.region import inner, widen
 from napari_gradnet.values import check_dtype
-from napari_gradnet.widgets._layers import inner, widen
 from napari_gradnet.widgets._work import PlaneStore
 
 if TYPE_CHECKING:

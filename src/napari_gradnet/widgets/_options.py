@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_gradnet.widgets._layers import inner
-
 if TYPE_CHECKING:
-    from napari_gradnet.widgets._layers import Region
+    from napari_gradnet.region import Region
 
 __all__ = ["DenoiseOptions", "command_line", "file_script", "layer_script"]
 
@@ -22,8 +20,8 @@ class DenoiseOptions:
 
     Parameters
     ----------
-    model, axes, device, precision, tile, ensemble, dtype, vst, value_range
-        See `api.denoise`.
+    model, axes, device, precision, tile, ensemble, guide, dtype, vst, value_range
+        See `api.denoise`; guides that are arrays stand elsewhere.
     """
 
     model: str = "auto"
@@ -32,6 +30,7 @@ class DenoiseOptions:
     precision: str = "auto"
     tile: int | None = None
     ensemble: bool = False
+    guide: str | None = None
     dtype: str = "same"
     vst: bool | str = "auto"
     value_range: tuple[float, float] | None = None
@@ -55,7 +54,7 @@ def layer_script(
     *,
     multiscale: bool = False,
     region: Region | None = None,
-    read: Region | None = None,
+    guide: tuple[str, bool] | None = None,
 ) -> str:
     """Write a script for napari's console that denoises a layer.
 
@@ -67,28 +66,39 @@ def layer_script(
         Name of the layer.
     multiscale : bool
         Whether its data are a pyramid.
-    region, read : tuple of slice, optional
-        The part that is kept, and the part with a margin that the network sees.
+    region : tuple of slice, optional
+        The part that is wanted.
+    guide : (str, bool), optional
+        Name of the layer that guides, and whether its data are a pyramid.
 
     Returns
     -------
     str
         Python; the result is called ``denoised``.
     """
-    level = "[0]" if multiscale else ""
     lines = [
         "import napari",
+        *(["import numpy as np"] if region is not None else []),
         "",
         "from napari_gradnet import api",
         "",
-        f"image = napari.current_viewer().layers[{layer!r}].data{level}",
+        "layers = napari.current_viewer().layers",
+        f"image = {_data(layer, multiscale)}",
     ]
-    if read is not None:
-        lines.append(f"image = image[{_index(read)}]")
-    lines.append(f"denoised = api.denoise(image{_arguments(options)})")
-    if region is not None and read is not None and region != read:
-        lines.append(f"denoised = denoised[{_index(inner(region, read))}]")
+    more = _arguments(options)
+    if guide is not None:
+        more += f", guide={_data(*guide)}"
+    if region is None:
+        lines.append(f"denoised = api.denoise(image{more})")
+    else:
+        lines.append(f"region = np.s_[{_index(region)}]")
+        lines.append(f"denoised = api.denoise_region(image, region{more})")
     return "\n".join(lines) + "\n"
+
+
+def _data(layer: str, multiscale: bool) -> str:
+    level = "[0]" if multiscale else ""
+    return f"layers[{layer!r}].data{level}"
 
 
 def _index(region: Region) -> str:

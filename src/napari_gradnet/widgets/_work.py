@@ -5,7 +5,7 @@ No Qt here.
 
 from __future__ import annotations
 
-import dataclasses
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +17,8 @@ from napari_gradnet import __version__
 from napari_gradnet.axes import ImageAxes
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.events import Event, Progress
-from napari_gradnet.values import output_dtype, robust_range
-from napari_gradnet.widgets._layers import inner, widen
+from napari_gradnet.values import output_dtype
+from napari_gradnet.widgets._preferences import models_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_gradnet.widgets._layers import Region
+    from napari_gradnet.bundle import ModelHeader
+    from napari_gradnet.region import Region
     from napari_gradnet.widgets._options import DenoiseOptions
 
 __all__ = [
@@ -38,8 +39,7 @@ __all__ = [
     "take_inventory",
 ]
 
-#: Planes from which black and white of a whole stack are taken for a part of it.
-_NUM_SAMPLES = 16
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,16 @@ class Inventory:
         A line from the card of each packaged model.
     devices : dict of str to str
         Names for people.
+    files : dict of str to str
+        A line from the card of each model in the user's folder, by its path.
+    unguided : frozenset of str
+        Names and paths of the models that have no use for a guide.
     """
 
     models: dict[str, str] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    unguided: frozenset[str] = frozenset()
 
 
 def _card_line(header: Any) -> str:
@@ -64,24 +70,58 @@ def _card_line(header: Any) -> str:
     return " ".join(f"{p.rstrip('.')}." for p in parts if p)
 
 
-def take_inventory() -> Generator[Event, None, Inventory]:
-    """Look for models and devices."""
+def take_inventory(folder: Path | None = None) -> Generator[Event, None, Inventory]:
+    """Look for models and devices.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of the user's models; that of the preferences when not given.
+    """
+    # preferences are read here, in the GUI thread, and not where the generator runs
+    return _take_inventory(models_folder() if folder is None else folder)
+
+
+def _take_inventory(folder: Path) -> Generator[Event, None, Inventory]:
     from napari_gradnet import api
     from napari_gradnet.inference.device import describe_device, resolve_device
 
     yield Progress(0, 1)
-    models = {info.name: _card_line(info.header) for info in api.list_models()}
+    packaged = {info.name: info.header for info in api.list_models()}
+    own = _read_headers(folder)
     names = api.list_devices()
     devices = {name: describe_device(resolve_device(name)) for name in names}
-    return Inventory(models, devices)
+    return Inventory(
+        {name: _card_line(header) for name, header in packaged.items()},
+        devices,
+        {path: _card_line(header) for path, header in own.items()},
+        frozenset(k for k, h in {**packaged, **own}.items() if h.guide is None),
+    )
 
 
-def describe_model_file(path: str | Path) -> Generator[Event, None, str]:
-    """Check a model file and return a line from its card."""
+def _read_headers(folder: Path) -> dict[str, ModelHeader]:
+    """Header of each model of a folder; files that are no models are passed over."""
+    from napari_gradnet.bundle import read_header
+
+    headers = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        if path.name.startswith("."):  # being written
+            continue
+        try:
+            headers[str(path)] = read_header(path)
+        except GradNetError as error:
+            logger.warning("not listed: %s", error)
+    return headers
+
+
+def describe_model_file(path: str | Path) -> Generator[Event, None, Inventory]:
+    """Check a model file; the inventory holds it alone."""
     from napari_gradnet import api
 
     yield Progress(0, 1)
-    return _card_line(api.open_model(path, device="cpu").header)
+    header = api.open_model(path, device="cpu").header
+    unguided = frozenset([str(path)] if header.guide is None else [])
+    return Inventory(files={str(path): _card_line(header)}, unguided=unguided)
 
 
 class PlaneStore(np.ndarray[Any, Any]):
@@ -123,19 +163,26 @@ class DenoiseRun:
     options : DenoiseOptions
         With `axes`.
     region : tuple of slice, optional
-        The part. It is denoised with a margin as wide as the network sees, and with
-        black and white of the whole image.
+        The part. It is denoised as in the whole image.
+    guide : array, shape of `image`, optional
+        Replaces the model's own guide.
     """
 
     def __init__(
-        self, image: Any, options: DenoiseOptions, region: Region | None = None
+        self,
+        image: Any,
+        options: DenoiseOptions,
+        region: Region | None = None,
+        guide: Any = None,
     ) -> None:
         self.image = image
         self.options = options
         self.axes = ImageAxes(options.axes or "", tuple(image.shape))
         self.region = region
-        self.read: Region | None = None
+        self.guide = guide
         self.record: dict[str, Any] = {"operation": "denoise"}
+        if region is not None:
+            self.record["region"] = [[s.start, s.stop] for s in region]
         self._store: PlaneStore | None = None
 
     @property
@@ -149,10 +196,7 @@ class DenoiseRun:
         if self._store is None:
             msg = "nothing was denoised yet: iterate over `events` first"
             raise GradNetError(msg)
-        whole = self._store.view(np.ndarray)
-        if self.region is None or self.read is None:
-            return whole
-        return whole[inner(self.region, self.read)]
+        return self._store.view(np.ndarray)
 
     def events(self) -> Generator[Event, None, None]:
         """Do the work; yields `Progress`."""
@@ -166,48 +210,26 @@ class DenoiseRun:
             name = choose_model(rgb=self.axes.is_rgb)
         precision: Any = options.precision
         model = api.open_model(name, device=options.device, precision=precision)
-        image = self.image
+        shape = self.image.shape
         if self.region is not None:
-            pipeline = model.pipeline
-            self.read = widen(
-                self.region, self.axes, pipeline.receptive_radius, pipeline.alignment
-            )
-            options = dataclasses.replace(options, value_range=self._whole_range())
-            self.options = options
-            image = image[self.read]
-        dtype = output_dtype(options.dtype, image.dtype)
-        self._store = np.zeros(image.shape, dtype).view(PlaneStore)
-        keywords = options.changed()
+            shape = tuple(s.stop - s.start for s in self.region)
+        dtype = output_dtype(options.dtype, self.image.dtype)
+        self._store = np.zeros(shape, dtype).view(PlaneStore)
+        keywords = options.changed() | {"out": self._store}
         for key in ("model", "device", "precision"):
             keywords.pop(key, None)
-        yield from api.iter_denoise(image, model, out=self._store, **keywords)
+        if self.guide is not None:
+            keywords["guide"] = self.guide
+        if self.region is None:
+            yield from api.iter_denoise(self.image, model, **keywords)
+        else:
+            yield from api.iter_denoise_region(
+                self.image, self.region, model, **keywords
+            )
         self.record |= {
             **model.record,
-            "options": self.options.changed(),
+            "options": options.changed(),
             "version": __version__,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - began, 3),
         }
-
-    def _whole_range(self) -> tuple[float, float] | None:
-        """Black and white of all planes of the channel that is denoised."""
-        if self.image.dtype == np.uint8 or self.region is None:
-            return None
-        at = self.axes.axes.find("C")
-        channel = self.region[at] if at >= 0 else None
-        if channel is not None and channel.stop - channel.start > 1:
-            return None  # each has its own
-        indices = [
-            index
-            for index in self.axes.iter_planes()
-            if channel is None or index[at] == channel.start
-        ]
-        count = min(len(indices), _NUM_SAMPLES)
-        chosen = np.linspace(0, len(indices) - 1, count).round().astype(int)
-        step = max(1, max(self.axes.plane_shape[:2]) // 1024)
-        samples = []
-        for i in chosen:
-            plane = self.axes.to_plane(np.asarray(self.image[indices[i]]))
-            kept = plane[..., :3] if self.axes.is_rgb else plane  # alpha is no light
-            samples.append(kept[::step, ::step])
-        return robust_range(samples)

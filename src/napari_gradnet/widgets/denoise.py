@@ -12,6 +12,7 @@ from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._advanced import AdvancedOptions
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
+from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox, ModelPicker
 from napari_gradnet.widgets._options import (
     DenoiseOptions,
@@ -19,7 +20,12 @@ from napari_gradnet.widgets._options import (
     file_script,
     layer_script,
 )
-from napari_gradnet.widgets._task import VIEW, WHOLE, LayerWidget
+from napari_gradnet.widgets._rectangle import (
+    ask_rectangle,
+    find_rectangles,
+    rectangle_region,
+)
+from napari_gradnet.widgets._task import RECTANGLE, VIEW, WHOLE, LayerWidget
 from napari_gradnet.widgets._timing import in_words
 from napari_gradnet.widgets._work import DenoiseRun, take_inventory
 
@@ -53,12 +59,15 @@ class DenoiseWidget(LayerWidget):
     # ------------------------------------------------------------------ form
 
     def _build(self) -> None:
-        self.models = ModelPicker()
+        self.models = ModelPicker("denoise")
         self.scope = QComboBox()
-        self.scope.addItems([WHOLE, VIEW])
-        self.scope.setToolTip("What Denoise works on; Preview always takes the view")
+        self.scope.addItems([WHOLE, VIEW, RECTANGLE])
+        self.scope.setToolTip(
+            "What Denoise works on: everything, the plane on screen as far as it is "
+            "visible, or a rectangle in all planes; Preview always takes the view"
+        )
         self.devices = DeviceBox()
-        self.advanced = AdvancedOptions()
+        self.advanced = AdvancedOptions(self._viewer)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Layer", self.layers)
@@ -82,12 +91,29 @@ class DenoiseWidget(LayerWidget):
         column.addWidget(self.keep_button)
         column.addLayout(copies)
         column.addStretch()
+        remember_fields(
+            "denoise",
+            scope=self.scope,
+            ensemble=self.advanced.ensemble,
+            stabilise=self.advanced.vst,
+        )
+        self.scope.activated.connect(self._on_scope)
+        self.models.changed.connect(self._on_model)
 
     def _on_layer(self, _: Any = None) -> None:
         layer = self.layers.layer
         super()._on_layer()
         # napari shows colours of other dtypes on other scales
         self.advanced.set_rgb(layer is not None and layer.rgb)
+
+    def _on_scope(self, _: int) -> None:
+        layer = self.layers.layer
+        if self.scope.currentText() == RECTANGLE and layer is not None:
+            ask_rectangle(self._viewer, layer)
+
+    def _on_model(self) -> None:
+        if self.advanced.guide is not None:
+            self.advanced.guide.setEnabled(self.models.takes_guide)
 
     def _on_inventory(self, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -108,8 +134,27 @@ class DenoiseWidget(LayerWidget):
     def _wants_whole(self) -> bool:
         return bool(self.scope.currentText() == WHOLE)
 
+    def _region(self, layer: Image, *, preview: bool) -> Region | None:
+        if preview or self.scope.currentText() != RECTANGLE:
+            return super()._region(layer, preview=preview)
+        rectangles = find_rectangles(self._viewer)
+        if rectangles is None or not len(rectangles.data):
+            rectangles = ask_rectangle(self._viewer, layer)
+        return rectangle_region(layer, rectangles)
+
+    def _guide(self) -> Image | None:
+        """Layer that guides, if one was chosen and the model has a use for it."""
+        box = self.advanced.guide
+        return box.layer if box is not None and box.isEnabled() else None
+
     def _make_run(self, image: Any, region: Region | None) -> Run:
-        return DenoiseRun(image, self.options(), region)
+        guide = self._guide()
+        run = DenoiseRun(
+            image, self.options(), region, None if guide is None else full_data(guide)
+        )
+        if guide is not None:
+            run.record["guide"] = guide.name
+        return run
 
     def _summary(self, run: Run) -> str:
         record = run.record
@@ -124,34 +169,22 @@ class DenoiseWidget(LayerWidget):
         Raises
         ------
         GradNetError
-            There is no layer, or black and white of the whole image are not known yet.
+            There is no layer, or no rectangle though one is wanted.
         """
         layer = self._require_layer()
         options = self.options()
         region = self._region(layer, preview=False)
-        multiscale = bool(layer.multiscale)
-        if region is None:
-            path = layer.source.path
-            if path and not multiscale:
-                return file_script(self._for_file(options, layer), str(path))
-            return layer_script(options, layer.name, multiscale=multiscale)
-        last = self._last
-        if (
-            not isinstance(last, DenoiseRun)
-            or last.region != region
-            or last.image is not full_data(layer)
-        ):
-            msg = (
-                "preview or denoise this view first: the script then holds black and "
-                "white of the whole image and the margin that the network needs"
-            )
-            raise GradNetError(msg)
+        guide = self._guide()
+        path = layer.source.path
+        from_file = region is None and guide is None and options.guide is None
+        if path and from_file and not layer.multiscale:
+            return file_script(self._for_file(options, layer), str(path))
         return layer_script(
-            last.options,
+            options,
             layer.name,
-            multiscale=multiscale,
-            region=last.region,
-            read=last.read,
+            multiscale=bool(layer.multiscale),
+            region=region,
+            guide=None if guide is None else (guide.name, bool(guide.multiscale)),
         )
 
     def command(self) -> str:
@@ -160,9 +193,10 @@ class DenoiseWidget(LayerWidget):
         Raises
         ------
         GradNetError
-            The layer comes from no file, or only a part of it is wanted.
+            The layer comes from no file, or only a part of it or a guide is wanted.
         """
         layer = self._require_layer()
+        options = self.options()
         path = layer.source.path
         if not path or self.scope.currentText() != WHOLE:
             msg = (
@@ -170,7 +204,10 @@ class DenoiseWidget(LayerWidget):
                 "the layer and open the file"
             )
             raise GradNetError(msg)
-        return command_line(self._for_file(self.options(), layer), str(path))
+        if options.guide is not None or self._guide() is not None:
+            msg = "the command line takes no guide: use Copy as Python"
+            raise GradNetError(msg)
+        return command_line(self._for_file(options, layer), str(path))
 
     def _require_layer(self) -> Image:
         if self.layers.layer is None:

@@ -42,17 +42,27 @@ def test_changed_leaves_defaults_out() -> None:
     }
 
 
-def test_layer_script_cuts_the_margin_off() -> None:
+def test_layer_script_names_the_part_and_the_guide() -> None:
     region = (slice(2, 3), slice(10, 30), slice(0, 20))
-    read = (slice(2, 3), slice(6, 34), slice(0, 24))
-    text = layer_script(CHANGED, "a'b", multiscale=True, region=region, read=read)
-    assert (
-        "denoised = api.denoise(image, model='m.safetensors', axes='ZYX', tile=128, "
-        "ensemble=True, vst=False, value_range=(1.5, 900.0))\n"
-    ) in text
-    assert text.endswith("denoised = denoised[0:1, 4:24, 0:20]\n")
-    assert "image = image[2:3, 6:34, 0:24]\n" in text
-    assert '.layers["a\'b"].data[0]\n' in text
+    text = layer_script(
+        CHANGED, "a'b", multiscale=True, region=region, guide=("it's", False)
+    )
+    assert text.endswith(
+        "denoised = api.denoise_region(image, region, model='m.safetensors', "
+        "axes='ZYX', tile=128, ensemble=True, vst=False, value_range=(1.5, 900.0), "
+        'guide=layers["it\'s"].data)\n'
+    )
+    assert "region = np.s_[2:3, 10:30, 0:20]\n" in text
+    assert 'image = layers["a\'b"].data[0]\n' in text
+    compile(text, "script", "exec")
+
+
+def test_layer_script_of_a_whole_layer() -> None:
+    text = layer_script(DenoiseOptions(vst=True), "a", guide=("b", True))
+    assert "numpy" not in text
+    assert text.endswith(
+        "denoised = api.denoise(image, vst=True, guide=layers['b'].data[0])\n"
+    )
 
 
 def test_file_script_names_an_output_beside_the_input() -> None:
