@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -145,6 +147,45 @@ def test_programs_read_events_and_stop_by_closing_the_input(
     values["training"]["num_epochs"] = step // 3 + 1
     api.train(values, run, resume=True)
     assert read_header(model).training["steps"] == 3 * (step // 3 + 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX's")
+def test_death_of_the_program_that_started_it_writes_a_checkpoint(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    values["training"]["num_epochs"] = 100_000
+    values["training"]["checkpoint_minutes"] = 1000
+    config = write(tmp_path / "config.yaml", values)
+    run = tmp_path / "run"
+    words = ["-c", GRADNET, "train", str(config), "-o", str(run), "--events"]
+    pipes = "stdin=PIPE, stdout=PIPE, stderr=PIPE"
+    code = (
+        "import sys, time; from subprocess import PIPE, Popen\n"
+        f"child = Popen([sys.executable, *{words!r}], {pipes})\n"
+        "print(child.pid, flush=True)\n"
+        "for line in child.stdout: print(line, flush=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        child = int(next(parent.stdout or iter(())))
+        for line in parent.stdout or ():
+            if "Validated" in line:
+                parent.kill()
+                break
+    for _ in range(600):
+        if not _is_alive(child):
+            break
+        time.sleep(0.1)
+    assert not _is_alive(child)
+    assert load_checkpoint(run / "last.pt")["step"] >= 3
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_check_as_an_event(values: dict[str, Any], tmp_path: Path) -> None:
