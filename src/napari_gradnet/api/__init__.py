@@ -77,6 +77,7 @@ __all__ = [
     "denoise",
     "denoise_file",
     "denoise_files",
+    "denoise_lazy",
     "denoise_region",
     "describe_noise",
     "estimate_noise",

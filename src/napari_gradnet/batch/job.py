@@ -229,7 +229,7 @@ class Operation(ABC):
     def describe(self, axes: ImageAxes) -> dict[str, Any]:
         """All that results depend on, as JSON, for `Job.fingerprint`.
 
-        Also the hash of the model; `axes` (colour or grey) decide which one ``auto`` is.
+        Also the hash of the model; `axes` (colour or grey) decide which is ``auto``.
         """
 
     @abstractmethod
