@@ -224,8 +224,8 @@ class PipelineOperation(Operation):
 
     def describe(self, axes: ImageAxes) -> dict[str, Any]:
         """All that results depend on, as JSON."""
-        steps = [step.describe(axes) for step in self.steps]
-        return {"steps": steps, "dtype": self.dtype}
+        steps = {f"step {n}": s.describe(axes) for n, s in enumerate(self.steps, 1)}
+        return {**steps, "dtype": self.dtype}
 
     def settle(
         self, axes: ImageAxes, dtype: np.dtype[Any], samples: Samples

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     name: (f"napari_gradnet.cli.{name}:command", line)
     for name, line in {
         "denoise": "Denoise images with a trained network.",
+        "batch": "Denoise many files, resumable, here or on a cluster.",
         "naive": "Denoise images with a classical method.",
         "gradient": "Write the Sobel gradient of images, as float32 TIFF.",
         "noise": "Estimate the noise of images, in each file's units.",

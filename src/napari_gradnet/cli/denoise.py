@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.cli._progress import ProgressBar
 
-__all__ = ["VST", "command"]
+__all__ = ["DEVICE_OPTIONS", "VST", "VST_VALUES", "command"]
 
 VST = click.option(
     "--vst",
@@ -30,6 +30,38 @@ VST = click.option(
 VST_VALUES: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
 
 
+DEVICE_OPTIONS = (
+    click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps."),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        default="auto",
+        show_default=True,
+    ),
+    click.option("--tile", type=click.IntRange(1), help="Largest tile, pixels."),
+    click.option(
+        "--dtype", default="same", show_default=True, help="same, float32, ..."
+    ),
+    click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations."),
+    VST,
+    click.option(
+        "--nan",
+        type=click.Choice(["raise", "keep"]),
+        default="raise",
+        show_default=True,
+        help="Refuse NaN and infinity, or keep them where they are.",
+    ),
+    click.option(
+        "--range",
+        "value_range",
+        nargs=2,
+        type=float,
+        metavar="BLACK WHITE",
+        help="In the file's units; measured when not given.",
+    ),
+)
+
+
 @click.command("denoise")
 @apply_options(FILE_ARGUMENTS)
 @click.option(
@@ -38,32 +70,7 @@ VST_VALUES: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
     show_default=True,
     help="A packaged model (see 'gradnet models') or a model file.",
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps.")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-    default="auto",
-    show_default=True,
-)
-@click.option("--tile", type=click.IntRange(1), help="Largest tile, pixels.")
-@click.option("--dtype", default="same", show_default=True, help="same, float32, ...")
-@click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations.")
-@VST
-@click.option(
-    "--nan",
-    type=click.Choice(["raise", "keep"]),
-    default="raise",
-    show_default=True,
-    help="Refuse NaN and infinity, or keep them where they are.",
-)
-@click.option(
-    "--range",
-    "value_range",
-    nargs=2,
-    type=float,
-    metavar="BLACK WHITE",
-    help="In the file's units; measured when not given.",
-)
+@apply_options(DEVICE_OPTIONS)
 def command(
     inputs: tuple[Path, ...],
     output: Path,
