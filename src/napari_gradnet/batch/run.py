@@ -52,7 +52,7 @@ def make_job(task: Task, overwrite: bool) -> Job:
             measure_noise=measure,
         )
     from napari_gradnet.batch.volume import VolumeJob
-    from napari_gradnet.io import ZarrLayout
+    from napari_gradnet.io.volumes import ZarrLayout
 
     try:
         layout = ZarrLayout(**options.zarr)
