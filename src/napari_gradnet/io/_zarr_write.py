@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -99,6 +101,16 @@ def publish_folder(folder: Path, output: Path, *, overwrite: bool) -> None:
             raise
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_path(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    # Windows brings nothing to the disk that was opened for reading
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
@@ -206,7 +218,7 @@ class ZarrVolume:
             ]
 
     def write(self, level: int, region: tuple[slice, ...], block: NDArray[Any]) -> None:
-        """Store a block that covers whole files of its level.
+        """Store a block that covers whole files of its level, and see it on the disk.
 
         Each file is written under another name and renamed, so that a crash leaves none
         that is cut off.
@@ -218,6 +230,26 @@ class ZarrVolume:
         """
         with explain_write_error(self.folder):
             self._arrays[level][region] = block
+            self._sync(level, region)
+
+    def _sync(self, level: int, region: tuple[slice, ...]) -> None:
+        """Bring the files of a block to the disk: a power cut must not undo them."""
+        plan, array = self.plan.levels[level], self._arrays[level]
+        sides = [
+            range(part.start // size, -(-part.stop // size))
+            for part, size in zip(region, plan.grid, strict=True)
+        ]
+        folders = set()
+        for place in itertools.product(*sides):
+            file = self.folder / plan.path / array.metadata.encode_chunk_key(place)
+            try:
+                _sync_path(file)
+            except FileNotFoundError:  # blank chunks are not stored
+                continue
+            folders.add(file.parent)
+        for folder in folders:
+            with contextlib.suppress(OSError):  # not on every system
+                _sync_path(folder)
 
     def read(self, level: int, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read a block that was written before."""
