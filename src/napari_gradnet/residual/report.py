@@ -108,7 +108,7 @@ class ResidualReport:
     num_pixels : int
         How many values were looked at.
     counts, edges : ndarray, shape (61,) and (62,)
-        Histogram from -4 to 4 sigma around the mean.
+        Histogram from -4 to 4 sigma around the mean, or a little further.
     autocorrelation : ndarray, shape (17, 17)
         Correlation of pixels `dy`, `dx` apart, at ``[8 + dy, 8 + dx]``; 1 in the
         middle. The noise is brought to one strength at all brightness levels first.
@@ -222,8 +222,7 @@ def iter_analyze_residual(
 def _report(values: NDArray[np.float64], figures: list[PlaneFigures]) -> ResidualReport:
     mean = float(values.mean()) if values.size else 0.0
     sigma = float(values.std()) if values.size else 0.0
-    reach = 4 * sigma or 1.0
-    counts, edges = np.histogram(values, _NUM_BINS, (mean - reach, mean + reach))
+    counts, edges = _histogram(values, mean, sigma)
     if not figures:
         if values.size >= SMALLEST**2 and sigma == 0:
             empty = np.zeros((2 * MAX_LAG + 1,) * 2)
@@ -260,6 +259,19 @@ def _report(values: NDArray[np.float64], figures: list[PlaneFigures]) -> Residua
         tuple(findings),
         _direction(flat),
     )
+
+
+def _histogram(
+    values: NDArray[np.float64], mean: float, sigma: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Count values around the mean; whole numbers in bins as wide as some of them."""
+    reach = 4 * sigma or 1.0
+    low, high = mean - reach, mean + reach
+    if np.array_equal(values, np.rint(values)):  # else some bins have more of them
+        width = max(1, math.ceil((high - low) / _NUM_BINS))
+        low = round(mean) - (_NUM_BINS * width) // 2 - 0.5
+        high = low + _NUM_BINS * width
+    return np.histogram(values, _NUM_BINS, (low, high))
 
 
 def _total(parts: Iterable[Autocorrelation]) -> Autocorrelation:

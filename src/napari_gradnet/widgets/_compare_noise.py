@@ -56,7 +56,7 @@ class NoiseTab(CompareTab):
         self.column.addWidget(self.bar)
         self.column.addWidget(self.told)
         self.column.addLayout(plots)
-        self.column.addStretch()
+        self.column.addStretch(1)
 
     def _make_work(self) -> tuple[Generator[Event, None, Any], tuple[Image, ...]]:
         before, after = check_alike(

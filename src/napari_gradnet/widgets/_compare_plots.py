@@ -19,6 +19,8 @@ __all__ = ["AutocorrelationPlot", "HistogramPlot"]
 _MARGIN, _TOP, _BOTTOM = 4, 20, 20
 #: Correlation that is drawn in full colour, at least.
 _FULL = 0.1
+#: Seen on dark and on light ground.
+_ACCENT = QColor(230, 130, 40)
 
 
 class _Plot(QWidget):
@@ -84,8 +86,7 @@ class HistogramPlot(_Plot):
             height = count / top * area.height()
             left = area.left() + number * step
             painter.drawRect(QRectF(left, area.bottom() - height, step * 0.8, height))
-        accent = self.palette().color(QPalette.ColorRole.Highlight).lighter(150)
-        painter.setPen(QPen(accent, 2))
+        painter.setPen(QPen(_ACCENT, 2))
         points = [
             QPointF(
                 area.left() + (number + 0.4) * step,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -49,6 +50,7 @@ _ROWS = {
     "ssim_textured": ("  textured", 4),
     "ssim_smooth": ("  smooth", 4),
 }
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ class QualityTab(CompareTab):
             for row, (name, (_, digits)) in enumerate(_ROWS.items()):
                 item = QTableWidgetItem(_say(values[name], digits))
                 item.setToolTip(told)
+                item.setTextAlignment(_RIGHT)
                 self.table.setItem(row, column, item)
 
     def as_text(self, separator: str = "\t") -> str:

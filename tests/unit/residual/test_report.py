@@ -192,6 +192,15 @@ def test_histogram_counts_the_values(rng: np.random.Generator) -> None:
     assert abs(int(report.counts.argmax()) - 30) < 8
 
 
+def test_histogram_of_whole_numbers_is_no_comb(rng: np.random.Generator) -> None:
+    noisy = rng.normal(1000, 6.5, (200, 200)).round().astype(np.uint16)
+    report = analyze_residual(noisy, np.full_like(noisy, 1000))
+    np.testing.assert_array_equal(np.diff(report.edges), 1)
+    assert report.counts.sum() == noisy.size
+    middle = report.counts[25:36]
+    assert np.abs(np.diff(middle)).max() < 0.15 * middle.max()
+
+
 def test_holes_are_left_out(rng: np.random.Generator) -> None:
     clean = clean_image("camera")
     noisy = clean + rng.normal(0, SIGMA, clean.shape)
