@@ -24,6 +24,7 @@ __all__ = [
     "NoiseRange",
     "PoissonGaussianNoise",
     "PoissonNoise",
+    "describe_noise_config",
 ]
 
 #: A fixed value, or the lowest and the highest of a range.
@@ -184,3 +185,41 @@ NoiseConfig = Annotated[
 ]
 ChainNoise.model_rebuild()
 MixedNoise.model_rebuild()
+
+#: Kind: (its name, its range, what stands behind the numbers).
+_WORDS: dict[str, tuple[str, str, str]] = {
+    "gaussian": ("Gaussian noise, sigma", "sigma", "of 255"),
+    "poisson": ("Poisson noise,", "peak", "photons at full scale"),
+    "poisson-gaussian": ("Poisson-Gaussian noise,", "peak", "photons at full scale"),
+    "camera": ("camera noise,", "electrons", "electrons at full scale"),
+    "jpeg": ("JPEG, quality", "quality", ""),
+    "jpeg2000": ("JPEG 2000,", "psnr", "dB"),
+    "bpg": ("BPG, quantiser", "quantizer", ""),
+}
+
+
+def describe_noise_config(noise: NoiseConfig) -> str:
+    """Say a noise model in words.
+
+    Parameters
+    ----------
+    noise : NoiseConfig
+        The model.
+
+    Returns
+    -------
+    str
+        Such as ``"Gaussian noise, sigma 0 to 55 of 255"``.
+    """
+    if isinstance(noise, ChainNoise | MixedNoise):
+        joint = ", then " if isinstance(noise, ChainNoise) else " or "
+        return joint.join(describe_noise_config(part) for part in noise.parts)
+    if isinstance(noise, CameraNoise) and noise.gain is not None:
+        return f"camera noise, gain {_in_words(noise.gain)} counts an electron"
+    name, field, unit = _WORDS[noise.kind]
+    return f"{name} {_in_words(getattr(noise, field))} {unit}".strip()
+
+
+def _in_words(value: NoiseRange) -> str:
+    low, high = value if isinstance(value, tuple) else (value, value)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -14,6 +14,7 @@ from napari_gradnet.bundle import (
     list_packaged,
     load_model,
 )
+from napari_gradnet.config.noise import describe_noise_config
 from napari_gradnet.config.training import NetworkGuide
 from napari_gradnet.errors import ConfigError, TrainingError
 from napari_gradnet.networks.dn_resnet import DnResNet, init_gaussian
@@ -39,14 +40,14 @@ def model_header(experiment: Experiment) -> ModelHeader:
             else None
         )
         guide = GuideHeader(kind=experiment.guide.kind, network=network)
-    noises = [s.noise.model_dump(mode="json") for s in experiment.data.train if s.noise]
+    noises = [describe_noise_config(s.noise) for s in experiment.data.train if s.noise]
     return ModelHeader(
         format_version=FORMAT_VERSION,
         name=experiment.name,
         description=experiment.description,
         network=experiment.network,
         guide=guide,
-        noise="; ".join(str(n) for n in noises) or "pairs",
+        noise="; ".join(dict.fromkeys(noises)) or "that of its training pairs",
         patch_size=experiment.training.patch_size,
         licence=experiment.licence,
     )

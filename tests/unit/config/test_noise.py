@@ -14,6 +14,7 @@ from napari_gradnet.config.noise import (
     NoiseConfig,
     PoissonGaussianNoise,
     PoissonNoise,
+    describe_noise_config,
 )
 from napari_gradnet.errors import ConfigError
 
@@ -66,3 +67,39 @@ def test_ranges(model: Any, values: dict[str, Any], message: str) -> None:
 def test_no_photons_at_full_scale_are_refused(peak):
     with pytest.raises(ConfigError, match=r"peak=.*must be above 0"):
         PoissonNoise.parse({"peak": peak})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"kind": "gaussian", "sigma": [0, 55]},
+            "Gaussian noise, sigma 0 to 55 of 255",
+        ),
+        ({"kind": "gaussian", "sigma": 25}, "Gaussian noise, sigma 25 of 255"),
+        ({"kind": "poisson", "peak": 4}, "Poisson noise, 4 photons at full scale"),
+        ({"kind": "camera"}, "camera noise, 20 to 2000 electrons at full scale"),
+        (
+            {"kind": "camera", "gain": 2},
+            "camera noise, gain 2 counts an electron",
+        ),
+        (
+            {
+                "kind": "chain",
+                "parts": [{"kind": "gaussian", "sigma": 5}, {"kind": "jpeg"}],
+            },
+            "Gaussian noise, sigma 5 of 255, then JPEG, quality 10 to 60",
+        ),
+        (
+            {"kind": "mixed", "parts": [{"kind": "jpeg2000"}, {"kind": "bpg"}]},
+            "JPEG 2000, 26 to 38 dB or BPG, quantiser 30 to 44",
+        ),
+        (
+            {"kind": "poisson-gaussian"},
+            "Poisson-Gaussian noise, 1 to 120 photons at full scale",
+        ),
+    ],
+)
+def test_noise_in_words(values: dict[str, Any], words: str) -> None:
+    noise = TypeAdapter(NoiseConfig).validate_python(values)
+    assert describe_noise_config(noise) == words
