@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "ResidualReport", "analyze_residual", "iter_analyze_residual"]
 
-Finding = Literal["nothing", "brightness", "structure", "correlated", "noise left"]
+Finding = Literal[
+    "nothing", "brightness", "structure", "correlated", "noise left", "edges spared"
+]
 
 #: Standard errors beyond which a figure is no chance.
 CERTAIN = 5.0
@@ -57,6 +59,8 @@ CERTAIN = 5.0
 #: photos: pure noise, also of a camera, stays below 0.012; results that look blurred
 #: are above 0.02.
 LEAST_EDGE = 0.02
+#: The same below 0; camera noise comes to -0.025.
+LEAST_SPARED = 0.04
 #: Least correlation of neighbours that counts.
 LEAST_NEIGHBOUR = 0.05
 #: Least share of the residual's standard deviation by which the mean may be off.
@@ -84,6 +88,10 @@ _SENTENCES: dict[Finding, str] = {
         "Noise was left in the image: neighbouring pixels of what was removed are "
         "opposed ({neighbour:.0%}), its coarser part stayed."
     ),
+    "edges spared": (
+        "Along edges less was removed than elsewhere: details were kept there, and "
+        "some noise with them."
+    ),
 }
 _ADVICE = {
     (True, True): "Another method would serve better.",
@@ -91,10 +99,8 @@ _ADVICE = {
     (False, True): "A stronger setting removes more.",
     (False, False): "",
 }
-_CLEAN = (
-    "No structure is left in the removed noise: it is white, and no stronger along "
-    "edges than elsewhere."
-)
+_WHITE = "No structure is left in the removed noise: it is white"
+_CLEAN = f"{_WHITE}, and no stronger along edges than elsewhere."
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +124,9 @@ class ResidualReport:
         Correlation of the residual's size with the gradient of the denoised image
         among pixels of equal brightness, -1..1.
     findings : tuple of str
-        Any of ``"nothing"``, ``"brightness"``, ``"structure"``, ``"correlated"`` and
-        ``"noise left"``; empty where what was removed is white noise.
+        Any of ``"nothing"``, ``"brightness"``, ``"structure"``, ``"correlated"``,
+        ``"noise left"`` and ``"edges spared"``; empty where what was removed is white
+        noise, as strong along edges as elsewhere.
     direction : str
         ``"rows"`` or ``"columns"`` where neighbours agree along these only.
     """
@@ -140,6 +147,8 @@ class ResidualReport:
         """The findings in plain words."""
         if not self.findings:
             return _CLEAN
+        if self.findings == ("edges spared",):
+            return f"{_WHITE}. {_SENTENCES['edges spared']}"
         values = {
             "mean": self.mean,
             "shift": abs(self.mean) / self.sigma if self.sigma else 0.0,
@@ -242,11 +251,14 @@ def _report(values: NDArray[np.float64], figures: list[PlaneFigures]) -> Residua
     findings: list[Finding] = []
     if abs(mean) > LEAST_SHIFT * sigma and values.size * (mean / sigma) ** 2 > 25:
         findings.append("brightness")
-    if _has_structure(figures, edge, flat, steep):
+    chance = _edge_error(figures)
+    if edge > max(LEAST_EDGE, CERTAIN * chance) or _hangs_together(flat, steep):
         findings.append("structure")
     neighbour = max((flat.at(lag) for lag in NEIGHBOURS), key=abs)
     if abs(neighbour) > max(LEAST_NEIGHBOUR, CERTAIN * flat.error()):
         findings.append("correlated" if neighbour > 0 else "noise left")
+    if -edge > max(LEAST_SPARED, CERTAIN * chance):
+        findings.append("edges spared")
     return ResidualReport(
         mean,
         sigma,
@@ -286,16 +298,14 @@ def _edge_correlation(figures: list[PlaneFigures]) -> float:
     return float(both / math.sqrt(sizes * slopes)) if sizes * slopes > 0 else 0.0
 
 
-def _has_structure(
-    figures: list[PlaneFigures],
-    edge: float,
-    flat: Autocorrelation,
-    steep: Autocorrelation,
-) -> bool:
-    """Whether the residual is stronger along edges, or hangs together there."""
-    num = sum(f.everywhere.pairs[MAX_LAG, MAX_LAG] / f.inflation for f in figures)
-    if edge > max(LEAST_EDGE, CERTAIN / math.sqrt(num)):
-        return True
+def _edge_error(figures: list[PlaneFigures]) -> float:
+    """Standard error of the edge correlation of noise alone."""
+    middle = (MAX_LAG, MAX_LAG)
+    return sum(f.everywhere.pairs[middle] / f.inflation for f in figures) ** -0.5
+
+
+def _hangs_together(flat: Autocorrelation, steep: Autocorrelation) -> bool:
+    """Whether neighbours agree more along edges than in flat parts."""
     more = steep.nearest() - flat.nearest()
     error = math.hypot(steep.error(), flat.error())
     least = max(LEAST_NEIGHBOUR / 2, CERTAIN * error)

@@ -12,6 +12,7 @@ from skimage import data
 from napari_gradnet import api
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Progress
+from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.residual import analyze_residual, iter_analyze_residual
 
 if TYPE_CHECKING:
@@ -108,6 +109,16 @@ def test_noise_that_was_left_is_told(rng: np.random.Generator) -> None:
     # -0.17 for n - g * n with a Gaussian g of width 1; more in the flattest half
     assert -0.23 < report.neighbour_correlation < -0.15
     assert report.sentence.endswith("A stronger setting removes more.")
+
+
+def test_edges_that_were_spared_are_told(rng: np.random.Generator) -> None:
+    clean = clean_image("coins")
+    noise = rng.normal(0, SIGMA, clean.shape)
+    steep = sobel_gradient(gaussian_filter(clean, 1.0)) > 100
+    report = analyze_residual(clean + noise, clean + np.where(steep, noise / 2, 0))
+    assert report.findings == ("edges spared",)
+    assert report.sentence.startswith("No structure is left")
+    assert "less was removed" in report.sentence
 
 
 def test_advice_does_not_contradict_itself(rng: np.random.Generator) -> None:
