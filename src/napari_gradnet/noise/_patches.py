@@ -1,13 +1,16 @@
 """Noise variance of a set of small patches (shared by the estimators).
 
-Weakly textured patches are selected as by Liu, Tanaka and Okutomi; the variance is
-then read from the eigenvalues of their covariance as by Chen, Zhu and Heng, which is
-unbiased where the smallest eigenvalue alone is too low.
+Smooth patches are chosen by their low frequencies, and the variance is read from their
+high ones. White noise is independent between the two, so that the choice does not
+favour patches whose noise happens to be weak (Ponomarenko et al.). Texture that reaches
+into the high frequencies has few directions there, which stand out as large eigenvalues
+and are left out (Chen et al.).
 
 References
 ----------
-X. Liu, M. Tanaka, M. Okutomi, "Single-Image Noise Level Estimation for Blind
-Denoising", IEEE Trans. Image Processing 22(12), 2013, eq. 12-17.
+N. N. Ponomarenko, V. V. Lukin, M. S. Zriakhov, A. Kaarna, J. Astola, "An Automatic
+Approach to Lossy Compression of AVIRIS Images", IGARSS 2007 (low frequencies choose,
+high frequencies measure).
 G. Chen, F. Zhu, P. A. Heng, "An Efficient Statistical Method for Image Noise Level
 Estimation", ICCV 2015, algorithm 1.
 """
@@ -23,13 +26,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["extract_patches", "noise_variance", "texture_strength"]
+__all__ = ["extract_patches", "noise_variance"]
 
-#: For each patch size in use, the share of pure-noise patches that the texture
-#: threshold lets pass, and the factor by which that lowers the variance (measured on
-#: white noise). A smaller share rejects more texture, until the choice gets unstable.
-_SELECTION = {5: (0.99, 0.99), 7: (0.85, 0.927)}
-_MAX_ROUNDS = 8
+#: Times that the patches may be chosen anew.
+_NUM_ROUNDS = 4
+#: More patches of the same noise raise the variance by no more than this (few patches
+#: make it too low by up to a fifth).
+_LARGEST_RISE = 1.25
+#: Patches for each coefficient below which a covariance is too uncertain.
+_PATCHES_A_COEFFICIENT = 8
 
 
 def extract_patches(
@@ -57,42 +62,25 @@ def extract_patches(
     return windows[::step, ::step].reshape(-1, size * size).astype(np.float64)
 
 
-def _differences(
-    patches: NDArray[np.float64], size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    cube = patches.reshape(-1, size, size)
-    return (cube[:, :, 2:] - cube[:, :, :-2]) / 2, (cube[:, 2:] - cube[:, :-2]) / 2
-
-
-def texture_strength(patches: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Sum of squared central differences of each patch (Liu et al., eq. 12)."""
-    across, down = _differences(patches, size)
-    strength: NDArray[np.float64] = (across**2).sum((1, 2)) + (down**2).sum((1, 2))
-    return strength
-
-
 @lru_cache
-def _texture_limit(size: int) -> float:
-    """Quantile of the texture strength of unit white noise (Liu et al., eq. 16).
+def _bases(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosine bases of the low frequencies (without the mean) and of the high ones.
 
-    The strength is a weighted sum of chi-squares; a gamma distribution with the same
-    mean and variance stands for it.
+    Shapes (size * size, L) and (size * size, H).
     """
-    from scipy.stats import gamma
+    from scipy.fft import dct
 
-    unit = np.eye(size * size)
-    across, down = _differences(unit, size)
-    form = np.hstack([across.reshape(len(unit), -1), down.reshape(len(unit), -1)])
-    gram = form @ form.T
-    mean = float(np.trace(gram))
-    spread = float(np.sum(gram**2))
-    freedom = mean**2 / spread
-    return float(gamma.ppf(_SELECTION[size][0], freedom / 2, scale=2 * mean / freedom))
+    first = size + 1  # sum of the two frequencies from which on they count as high
+    one = dct(np.eye(size), norm="ortho", axis=0)
+    both = np.kron(one, one).T
+    order = np.add.outer(np.arange(size), np.arange(size)).ravel()
+    return both[:, (order > 0) & (order < first)], both[:, order >= first]
 
 
-def _noise_eigenvalue(patches: NDArray[np.float64]) -> float:
+def _noise_eigenvalue(coefficients: NDArray[np.float64]) -> float:
     """Mean of the eigenvalues that noise alone explains (Chen et al., algorithm 1)."""
-    values = np.linalg.eigvalsh(np.cov(patches, rowvar=False))[::-1]
+    covariance = coefficients.T @ coefficients / len(coefficients)
+    values = np.linalg.eigvalsh(covariance)[::-1]
     for first in range(len(values)):
         rest = values[first:]
         mean = rest.mean()
@@ -102,34 +90,45 @@ def _noise_eigenvalue(patches: NDArray[np.float64]) -> float:
 
 
 def noise_variance(
-    patches: NDArray[np.float64], texture: NDArray[np.float64], size: int
-) -> tuple[float, NDArray[np.intp]] | None:
+    patches: NDArray[np.float64], size: int, share: float
+) -> tuple[float, NDArray[np.intp], float] | None:
     """Noise variance of patches and which of them it was read from.
 
     Parameters
     ----------
     patches : ndarray, shape (N, size * size)
         Patches with one noise variance.
-    texture : ndarray, shape (N,)
-        Their `texture_strength`.
     size : int
-        Patch side, in pixels: 5 or 7.
+        Patch side, in pixels.
+    share : float
+        Of the patches, the smoothest, that the variance is read from at least.
 
     Returns
     -------
-    tuple of (float, ndarray of int) or None
-        Variance in squared units of the patches, and indices of the smooth patches.
-        None where there are too few patches to say.
+    tuple of (float, ndarray of int, float) or None
+        Variance in squared units of the patches, indices of the patches it was read
+        from, and the share of all patches that are as smooth as this noise lets them
+        be. None where there are too few patches to say.
     """
-    needed = 4 * size * size
+    low, high = _bases(size)
+    needed = _PATCHES_A_COEFFICIENT * high.shape[1]
     if len(patches) < needed:
         return None
-    chosen = np.arange(len(patches))
-    variance = _noise_eigenvalue(patches)
-    for _ in range(_MAX_ROUNDS):
-        smooth = np.flatnonzero(texture <= _texture_limit(size) * variance)
-        if len(smooth) < needed or len(smooth) == len(chosen):
+    energy = ((patches @ low) ** 2).sum(1)
+    order = np.argsort(energy, kind="stable")
+    count = max(needed, int(share * len(patches)))
+    variance = _noise_eigenvalue(patches[order[:count]] @ high)
+    for _ in range(_NUM_ROUNDS):
+        # half of the patches without texture lie below this noise's mean energy: more
+        # patches make the covariance more certain, where there are more
+        smooth = int(np.count_nonzero(energy <= variance * low.shape[1]))
+        if smooth <= count:
             break
-        chosen = smooth
-        variance = _noise_eigenvalue(patches[chosen])
-    return variance / (_SELECTION[size][1] if len(chosen) < len(patches) else 1), chosen
+        wider = _noise_eigenvalue(patches[order[:smooth]] @ high)
+        if wider > _LARGEST_RISE * variance:
+            break  # that was texture
+        count, variance = smooth, wider
+    # 3 standard deviations of chi-squared above its mean
+    limit = variance * (low.shape[1] + 3 * math.sqrt(2 * low.shape[1]))
+    smooth_share = float(np.count_nonzero(energy <= limit)) / len(patches)
+    return variance, order[:count], smooth_share

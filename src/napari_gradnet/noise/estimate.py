@@ -24,19 +24,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_gradnet.errors import InputError
-from napari_gradnet.noise._patches import (
-    extract_patches,
-    noise_variance,
-    texture_strength,
-)
+from napari_gradnet.noise._patches import extract_patches, noise_variance
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["NoiseEstimate", "estimate_noise"]
 
-_SIGMA_PATCH = 7  # pixels
-_LEVEL_PATCH = 5  # smaller: each brightness level has fewer patches
+#: Side of patches in pixels, and the share of them that counts, for sigma and for the
+#: variance of a brightness level, which has fewer patches.
+_SIGMA_PATCH, _SIGMA_SHARE = 8, 0.05
+_LEVEL_PATCH, _LEVEL_SHARE = 5, 0.3
 _NUM_LEVELS = 24
 _MAX_PATCHES = 60_000
 _MAX_PLANES = 16
@@ -234,9 +232,7 @@ def _channel_sigma(planes: NDArray[np.float64], limits: tuple[float, float]) -> 
         patches = _usable_patches(planes, _SIGMA_PATCH, limits)
         if len(patches) == 0:
             return 0.0
-        found = noise_variance(
-            patches, texture_strength(patches, _SIGMA_PATCH), _SIGMA_PATCH
-        )
+        found = noise_variance(patches, _SIGMA_PATCH, _SIGMA_SHARE)
         if found is not None:
             sigma = math.sqrt(found[0])
             mean = patches.mean(axis=1)
@@ -245,9 +241,7 @@ def _channel_sigma(planes: NDArray[np.float64], limits: tuple[float, float]) -> 
             if inner.all():
                 return sigma
             patches = patches[inner]
-            found = noise_variance(
-                patches, texture_strength(patches, _SIGMA_PATCH), _SIGMA_PATCH
-            )
+            found = noise_variance(patches, _SIGMA_PATCH, _SIGMA_SHARE)
             return sigma if found is None else math.sqrt(found[0])
     return _sigma_from_differences(planes)
 
@@ -273,7 +267,6 @@ def _channel_levels(
         return none, float(planes.min())
     patches = _usable_patches(planes, size, limits)
     means = patches.mean(axis=1)
-    texture = texture_strength(patches, size)
     # between levels of equal count (precise) and of equal width (wide in brightness)
     steps = np.linspace(0, 1, _NUM_LEVELS + 1)
     low, high = np.quantile(means, [0.002, 0.998])
@@ -282,15 +275,15 @@ def _channel_levels(
     rows = []
     for k in range(_NUM_LEVELS):
         members = np.flatnonzero(level == k)
-        found = noise_variance(patches[members], texture[members], size)
+        found = noise_variance(patches[members], size, _LEVEL_SHARE)
         if found is None:
             continue
-        variance, smooth = found
-        mean = means[members[smooth]].mean()
+        variance, chosen, smooth = found
+        mean = means[members[chosen]].mean()
         margin = 3 * math.sqrt(variance)
         if limits[0] + margin < mean < limits[1] - margin:
             # levels that are mostly texture count less
-            rows.append((mean, variance, len(smooth) ** 1.5 / len(members)))
+            rows.append((mean, variance, smooth**1.5 * math.sqrt(len(members))))
     dark = float(np.percentile(means, _DARK_PERCENTILE))
     return (np.array(rows) if rows else none), dark
 
@@ -340,8 +333,10 @@ def _law_confidence(
     dark, bright = slope * np.quantile(mean[agrees], [0.1, 0.9]) + intercept
     change = float(bright / max(dark, floor)) - 1
     share = float(weight[agrees].sum() / weight.sum())
-    # half of the levels may be texture, which proves nothing against the line
-    return min(max(change, 0.0), 1.0) * min(2 * share, 1.0)
+    # half of the levels may be texture above the line, which proves nothing against it;
+    # levels with less noise than the line says do
+    below = float(weight[variance < 0.7 * law].sum() / weight.sum())
+    return min(max(change, 0.0), 1.0) * min(2 * share, 1.0) * max(1 - 3 * below, 0.0)
 
 
 def _robust_cost(
