@@ -231,7 +231,7 @@ class Book:
         entry = self.journal.entry(task.name)
         exists = os.path.lexists(task.target)
         number = self._numbers[task.name]
-        mine = entry is not None and entry.state in ("finishing", "done")
+        mine = entry is not None and entry.owned
         if self._restart and entry is not None:
             self.journal.forget(task.name)
             clean_temporaries(task.target)
@@ -254,9 +254,7 @@ class Book:
                 "overwriting"
             )
             raise FileFormatError(msg)
-        self.journal.start(task.name, fingerprint)
-        if entry is not None:
-            self.journal.keep_units(task.name, entry)
+        self.journal.start(task.name, fingerprint, again=entry is not None)
         return FileRun(task, job, number, entry)
 
     @staticmethod

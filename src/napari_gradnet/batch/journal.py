@@ -51,6 +51,8 @@ class Entry:
         What the output depends on: see `Job.fingerprint`.
     units : dict of str to str
         Finished units and their checksums, while the output is not done.
+    owned : bool
+        Whether what stands under the output's name is this batch's: it was whole once.
     figures : dict
         What the report tells of a done output.
     """
@@ -58,6 +60,7 @@ class Entry:
     state: str
     fingerprint: dict[str, Any]
     units: dict[str, str] = field(default_factory=dict)
+    owned: bool = False
     figures: dict[str, Any] = field(default_factory=dict)
 
 
@@ -131,16 +134,22 @@ class Journal:
         name, state = line["file"], line["state"]
         if state == "started":
             shared = self._shared[line["options"]]
-            self._entries[name] = Entry(state, {**line["own"], **shared})
+            entry = Entry(state, {**line["own"], **shared})
+            if line.get("again"):
+                before = self._entries[name]
+                entry.units, entry.owned = before.units, before.owned
+            self._entries[name] = entry
         elif state == "forgotten":
             self._entries.pop(name, None)
         elif state == "unit":
             self._entries[name].units[line["unit"]] = line["checksum"]
         else:
-            self._entries[name].state = state
+            entry = self._entries[name]
+            entry.state = state
+            entry.owned = state in ("finishing", "done")
             if state == "done":
-                self._entries[name].units.clear()
-                self._entries[name].figures = line.get("figures", {})
+                entry.units.clear()
+                entry.figures = line.get("figures", {})
 
     def entry(self, name: str) -> Entry | None:
         """What is known of an output, by its name in the output folder."""
@@ -170,7 +179,9 @@ class Journal:
         self._append(line, sync=sync)
         self._take(line)
 
-    def start(self, name: str, fingerprint: Mapping[str, Any]) -> None:
+    def start(
+        self, name: str, fingerprint: Mapping[str, Any], *, again: bool = False
+    ) -> None:
         """Say that an output is begun, before anything is written for it.
 
         Parameters
@@ -180,6 +191,8 @@ class Journal:
         fingerprint : mapping
             JSON; what stands under ``input`` is the file's own, the rest is stored once
             for all files that have it in common.
+        again : bool
+            Whether the work goes on, so that the finished units stay.
         """
         plain = json.loads(json.dumps(dict(fingerprint)))
         own = {key: plain.pop(key) for key in ["input"] if key in plain}
@@ -187,13 +200,8 @@ class Journal:
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         if digest not in self._shared:
             self._record({"shared": digest, "values": plain})
-        self._record({"file": name, "state": "started", "options": digest, "own": own})
-
-    def keep_units(self, name: str, entry: Entry) -> None:
-        """Go on with the units of an earlier entry, after `start`."""
-        for unit, checksum in entry.units.items():
-            line = {"file": name, "state": "unit", "unit": unit, "checksum": checksum}
-            self._record(line)
+        line = {"file": name, "state": "started", "options": digest, "own": own}
+        self._record({**line, "again": True} if again else line)
 
     def unit(self, name: str, result: UnitResult) -> None:
         """Say that a unit is written; on a full disk it is done again next time."""

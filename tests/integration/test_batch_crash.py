@@ -1,0 +1,118 @@
+"""A batch that is killed again and again ends as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks and kills")
+
+KILLS = 20
+
+#: Imports once, then forks a child for every attempt. A child kills itself, at the
+#: n-th change of a file (whatever makes it) or after some milliseconds.
+DRIVER = """
+import json, os, random, signal, sys, threading
+import napari_gradnet.batch.image, napari_gradnet.batch.local, napari_gradnet.cli.batch
+import napari_gradnet.noise.estimate, napari_gradnet.inference.naive
+import napari_gradnet.naive.classical, scipy.ndimage, scipy.stats
+from napari_gradnet.cli import main
+
+CHANGES = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate"}
+kills, arguments = int(sys.argv[1]), sys.argv[2:]
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def attempt(number):
+    chance = random.Random(number)
+    if number % 2:
+        threading.Timer(chance.uniform(0.001, 0.12), die).start()
+    else:
+        left = chance.randint(1, 45)
+
+        def count(event, values):
+            nonlocal left
+            if event in CHANGES and "out" in str(values[0]):
+                left -= 1
+                if not left:
+                    die()
+
+        sys.addaudithook(count)
+    os._exit(main(arguments))
+
+
+ends = []
+for number in range(kills):
+    child = os.fork()
+    if not child:
+        sys.stdout = sys.stderr = open(os.devnull, "w")
+        attempt(number)
+    ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(ends))
+"""
+RUN = "import sys; from napari_gradnet.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def _write_inputs(folder: Path) -> None:
+    rng = np.random.default_rng(7)
+    (folder / "stacks").mkdir(parents=True)
+    for number in range(60):
+        image = rng.poisson(60, (24, 31)).astype(np.uint16)
+        tifffile.imwrite(folder / f"{number:02d}.tif", image)
+    for number in range(6):
+        stack = rng.poisson(60, (7, 20, 33)).astype(np.uint16)
+        tifffile.imwrite(folder / "stacks" / f"{number}.tif", stack, imagej=True)
+
+
+def _outputs(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "gradnet-" not in path.name
+    }
+
+
+def test_killed_twenty_times_and_still_the_same_bytes(tmp_path: Path) -> None:
+    _write_inputs(tmp_path / "in")
+    what = ["--naive", "gaussian", "--workers", "2"]
+    arguments = ["batch", "in", "-o", "out", *what]
+    killed = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(KILLS), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert killed.returncode == 0, killed.stderr
+    ends = json.loads(killed.stdout.splitlines()[-1])
+    assert len(ends) == KILLS
+    assert set(ends) <= {-9, 0}
+    assert ends.count(-9) >= KILLS // 2, ends
+    for folder in ("out", "whole"):
+        arguments[3] = folder
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    resumed, whole = _outputs(tmp_path / "out"), _outputs(tmp_path / "whole")
+    # hidden files of the killed runs would be more
+    assert sorted(resumed) == sorted(whole)
+    assert len(whole) == 66
+    assert resumed == whole
