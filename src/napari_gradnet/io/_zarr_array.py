@@ -148,7 +148,9 @@ def open_checked(root: Path, path: Path) -> CheckedArray:
         raise FileFormatError(msg)
     with damaged(path, "its array metadata"):
         shape, largest, codecs = _check_document(path, document, zarr_format)
-        store = GuardedStore(path, chunk_bytes=largest, codecs=frozenset(codecs))
+        store = GuardedStore(
+            path, within=root, chunk_bytes=largest, codecs=frozenset(codecs)
+        )
         array = zarr.open_array(store, mode="r")
         dtype = np.dtype(array.dtype)
         chunks = tuple(int(k) for k in array.chunks)

@@ -156,7 +156,10 @@ class GuardedStore(LocalStore):
     Parameters
     ----------
     root : Path
-        The folder. Nothing outside of it is read.
+        The folder.
+    within : Path, optional
+        The store that it is a part of; `root` itself if not given. Nothing outside of
+        it is read.
     chunk_bytes : int
         Decoded size of the chunks that will be read; data that unpack to more are
         refused.
@@ -175,10 +178,12 @@ class GuardedStore(LocalStore):
         root: Path | str,
         *,
         read_only: bool = True,
+        within: Path | None = None,
         chunk_bytes: int = MAX_CHUNK_BYTES,
         codecs: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(Path(root), read_only=True)
+        self._within = within or self.root
         self._chunk_bytes = chunk_bytes
         self._codecs = codecs
         self._marker = next(
@@ -188,7 +193,10 @@ class GuardedStore(LocalStore):
     def with_read_only(self, read_only: bool = True) -> GuardedStore:
         """The same store: it is never written."""
         return GuardedStore(
-            self.root, chunk_bytes=self._chunk_bytes, codecs=self._codecs
+            self.root,
+            within=self._within,
+            chunk_bytes=self._chunk_bytes,
+            codecs=self._codecs,
         )
 
     def get_sync(
@@ -226,8 +234,8 @@ class GuardedStore(LocalStore):
     def _guarded(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
         path = self.root / key
         if path.name in METADATA_NAMES:
-            return _read_file(self.root, path, byte_range, _MAX_METADATA_BYTES)
-        data = _read_file(self.root, path, byte_range, MAX_CHUNK_BYTES + _SLACK)
+            return _read_file(self._within, path, byte_range, _MAX_METADATA_BYTES)
+        data = _read_file(self._within, path, byte_range, MAX_CHUNK_BYTES + _SLACK)
         if data is None:
             if self._marker is not None and not self._marker.exists():
                 msg = f"{self.root} has vanished while it was read"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +14,9 @@ from zarr.storage import LocalStore
 from napari_gradnet.errors import AxesError, FileFormatError
 from napari_gradnet.io import open_image
 from napari_gradnet.io._zarr_store import GuardedStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
@@ -179,7 +182,7 @@ def test_groups_that_are_no_image(tmp_path: Path, block: dict, words: str) -> No
 
 
 def test_a_folder_without_zarr(tmp_path: Path) -> None:
-    with pytest.raises(FileFormatError, match="a folder without zarr.json"):
+    with pytest.raises(FileFormatError, match=r"a folder without zarr\.json"):
         open_image(tmp_path)
 
 
