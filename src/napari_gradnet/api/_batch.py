@@ -146,11 +146,10 @@ def denoise_files(
             Of the outputs.
         ``zarr`` : mapping
             Layout of OME-Zarr outputs: the fields of `io.ZarrLayout`.
-        ``axes``, ``device``, ``precision``, ``tile``, ``ensemble``, ``vst``, ``nan``,
-        ``dtype``, ``value_range``
-            See `denoise`.
-        ``sigma``, ``sigma_factor``
-            See `naive_denoise`.
+        others
+            ``axes``, ``device``, ``precision``, ``tile``, ``ensemble``, ``vst``,
+            ``nan``, ``dtype``, ``value_range``: see `denoise`;
+            ``sigma``, ``sigma_factor``: see `naive_denoise`.
 
     Returns
     -------
