@@ -295,14 +295,17 @@ def thumbnail(
     ndarray, shape (Y, X, 3)
     """
     plane: NDArray[Any] = image.reshape(image.shape[-3:] if rgb else image.shape[-2:])
-    step = max(1, -(-max(plane.shape[:2]) // PICTURE))
-    rows, columns = len(plane) // step * step, len(plane[0]) // step * step
-    blocks = plane[:rows, :columns].astype(np.float64)
-    blocks = blocks.reshape(rows // step, step, columns // step, step, -1).mean((1, 3))
+    step = -(-max(plane.shape[:2]) // PICTURE)
+    edges = [np.arange(0, length, step) for length in plane.shape[:2]]
+    sums: NDArray[np.float64] = plane.reshape(*plane.shape[:2], -1).astype(np.float64)
+    for axis, starts in enumerate(edges):
+        sums = np.add.reduceat(sums, starts, axis=axis)
+        lengths = np.diff([*starts, plane.shape[axis]])
+        sums /= np.expand_dims(lengths, tuple({0, 1, 2} - {axis}))
     if rgb:
         scale = 255 if image.dtype.kind == "f" else 255 / np.iinfo(image.dtype).max
-        values = blocks[..., :3] * scale
+        values = sums[..., :3] * scale
     else:
         low, high = limits
-        values = np.repeat(255 * (blocks - low) / max(high - low, 1e-300), 3, axis=-1)
+        values = np.repeat(255 * (sums - low) / max(high - low, 1e-300), 3, axis=-1)
     return np.nan_to_num(np.clip(values, 0, 255)).astype(np.uint8)
