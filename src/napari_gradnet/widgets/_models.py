@@ -142,6 +142,8 @@ class ModelPicker(QWidget):
         for name, card in inventory.models.items():
             self._list(name, name, card)
         for gone in self._files - set(inventory.files):
+            if self.model == gone:  # Qt would choose its neighbour
+                self.box.setCurrentIndex(0)
             self.box.removeItem(self.box.findData(gone))
         for path, card in inventory.files.items():
             self._list(path, Path(path).stem, card)

@@ -55,6 +55,7 @@ def layer_script(
     multiscale: bool = False,
     region: Region | None = None,
     guide: tuple[str, bool] | None = None,
+    lazy: bool = False,
 ) -> str:
     """Write a script for napari's console that denoises a layer.
 
@@ -70,6 +71,8 @@ def layer_script(
         The part that is wanted.
     guide : (str, bool), optional
         Name of the layer that guides, and whether its data are a pyramid.
+    lazy : bool
+        Leave the work to when values are asked for.
 
     Returns
     -------
@@ -89,7 +92,8 @@ def layer_script(
     if guide is not None:
         more += f", guide={_data(*guide)}"
     if region is None:
-        lines.append(f"denoised = api.denoise(image{more})")
+        function = "denoise_lazy" if lazy else "denoise"
+        lines.append(f"denoised = api.{function}(image{more})")
     else:
         lines.append(f"region = np.s_[{_index(region)}]")
         lines.append(f"denoised = api.denoise_region(image, region{more})")

@@ -23,6 +23,8 @@ NAME = "part to denoise"
 _MARK = "rectangles"
 #: Pixels by which a corner may miss the grid before a rectangle counts as turned.
 _TURNED = 0.5
+#: Pixels that the way to the world and back may cost.
+_ROUNDING = 1e-4
 _COLOR = "#ffb000"
 _DRAW = "draw a rectangle on the layer first: the tool is chosen already"
 
@@ -98,7 +100,8 @@ def rectangle_region(image: Image, shapes: Shapes | None) -> Region:
             parts.append(slice(0, length))
             continue
         # a pixel belongs to it when its centre does
-        start, stop = max(np.ceil(low[d]), 0), min(np.floor(high[d]) + 1, length)
+        start = max(np.ceil(low[d] - _ROUNDING), 0)
+        stop = min(np.floor(high[d] + _ROUNDING) + 1, length)
         if stop <= start:
             msg = (
                 f"the rectangle holds no pixel of the layer {image.name!r}: draw it "

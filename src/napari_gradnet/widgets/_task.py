@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from napari_gradnet.region import Region
     from napari_gradnet.widgets._work import Run
 
-__all__ = ["RECTANGLE", "VIEW", "WHOLE", "LayerWidget", "sentence_of"]
+__all__ = ["LAZY", "RECTANGLE", "VIEW", "WHOLE", "LayerWidget", "sentence_of"]
 
 WHOLE, VIEW, RECTANGLE = "whole stack", "current view", "drawn rectangle"
+LAZY = "each plane when it is shown"
 
 
 @dataclass

@@ -12,6 +12,7 @@ from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._advanced import AdvancedOptions
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
+from napari_gradnet.widgets._lazy import LazyRun, PlaneServer
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox, ModelPicker
 from napari_gradnet.widgets._options import (
@@ -25,7 +26,7 @@ from napari_gradnet.widgets._rectangle import (
     find_rectangles,
     rectangle_region,
 )
-from napari_gradnet.widgets._task import RECTANGLE, VIEW, WHOLE, LayerWidget
+from napari_gradnet.widgets._task import LAZY, RECTANGLE, VIEW, WHOLE, LayerWidget
 from napari_gradnet.widgets._timing import in_words
 from napari_gradnet.widgets._work import DenoiseRun, take_inventory
 
@@ -61,10 +62,11 @@ class DenoiseWidget(LayerWidget):
     def _build(self) -> None:
         self.models = ModelPicker("denoise")
         self.scope = QComboBox()
-        self.scope.addItems([WHOLE, VIEW, RECTANGLE])
+        self.scope.addItems([WHOLE, VIEW, RECTANGLE, LAZY])
         self.scope.setToolTip(
             "What Denoise works on: everything, the plane on screen as far as it is "
-            "visible, or a rectangle in all planes; Preview always takes the view"
+            "visible, a rectangle in all planes, or each plane not before it is on "
+            "screen; Preview always takes the view"
         )
         self.devices = DeviceBox()
         self.advanced = AdvancedOptions(self._viewer)
@@ -132,7 +134,7 @@ class DenoiseWidget(LayerWidget):
         )
 
     def _wants_whole(self) -> bool:
-        return bool(self.scope.currentText() == WHOLE)
+        return self.scope.currentText() in (WHOLE, LAZY)
 
     def _region(self, layer: Image, *, preview: bool) -> Region | None:
         if preview or self.scope.currentText() != RECTANGLE:
@@ -149,6 +151,11 @@ class DenoiseWidget(LayerWidget):
 
     def _make_run(self, image: Any, region: Region | None) -> Run:
         guide = self._guide()
+        if region is None and self.scope.currentText() == LAZY:
+            if guide is not None or self.options().guide is not None:
+                msg = "planes that are denoised when shown take the model's own guide"
+                raise GradNetError(msg)
+            return LazyRun(image, self.options())
         run = DenoiseRun(
             image, self.options(), region, None if guide is None else full_data(guide)
         )
@@ -156,8 +163,19 @@ class DenoiseWidget(LayerWidget):
             run.record["guide"] = guide.name
         return run
 
+    def _add_result(self, task: Any, name: str) -> Image:
+        layer = super()._add_result(task, name)
+        if isinstance(task.run, LazyRun):
+            PlaneServer(self._viewer, layer)
+        return layer
+
+    def _looks(self, run: Run) -> dict[str, Any]:
+        return {"visible": False} if isinstance(run, LazyRun) else {}
+
     def _summary(self, run: Run) -> str:
         record = run.record
+        if isinstance(run, LazyRun):
+            return f"Planes are denoised with {record['model']} as they are shown."
         used = f"{record['model']} on {record['device']}"
         return f"Done in {in_words(record['seconds'])} with {used}."
 
@@ -176,7 +194,10 @@ class DenoiseWidget(LayerWidget):
         region = self._region(layer, preview=False)
         guide = self._guide()
         path = layer.source.path
-        from_file = region is None and guide is None and options.guide is None
+        lazy = self.scope.currentText() == LAZY
+        from_file = (
+            not lazy and region is None and guide is None and options.guide is None
+        )
         if path and from_file and not layer.multiscale:
             return file_script(self._for_file(options, layer), str(path))
         return layer_script(
@@ -185,6 +206,7 @@ class DenoiseWidget(LayerWidget):
             multiscale=bool(layer.multiscale),
             region=region,
             guide=None if guide is None else (guide.name, bool(guide.multiscale)),
+            lazy=lazy,
         )
 
     def command(self) -> str:
