@@ -230,7 +230,6 @@ class Book:
     def _open(self, task: Task) -> FileRun | None:
         entry = self.journal.entry(task.name)
         exists = os.path.lexists(task.target)
-        number = self._numbers[task.name]
         mine = entry is not None and entry.owned
         if self._restart and entry is not None:
             self.journal.forget(task.name)
@@ -238,24 +237,27 @@ class Book:
             self._make_job(task, True).discard()
             entry = None
         job = self._make_job(task, self._overwrite or mine)
-        fingerprint = dict(job.fingerprint)
-        if entry is not None:
-            self._compare(task, entry, fingerprint)
-            if entry.state == "done" and exists:
-                job.close()
-                return None
-            clean_temporaries(task.target)
-            if entry.state == "done":  # somebody removed the output
-                entry = None
-        if exists and not (self._overwrite or mine):
+        try:
+            fingerprint = dict(job.fingerprint)
+            if entry is not None:
+                self._compare(task, entry, fingerprint)
+                if entry.state == "done" and exists:
+                    job.close()
+                    return None
+                clean_temporaries(task.target)
+                if entry.state == "done":  # somebody removed the output
+                    entry = None
+            if exists and not (self._overwrite or mine):
+                msg = (
+                    f"{task.target} already exists: choose another output folder or "
+                    "allow overwriting"
+                )
+                raise FileFormatError(msg)
+            self.journal.start(task.name, fingerprint, again=entry is not None)
+        except BaseException:
             job.close()
-            msg = (
-                f"{task.target} already exists: choose another output folder or allow "
-                "overwriting"
-            )
-            raise FileFormatError(msg)
-        self.journal.start(task.name, fingerprint, again=entry is not None)
-        return FileRun(task, job, number, entry)
+            raise
+        return FileRun(task, job, self._numbers[task.name], entry)
 
     @staticmethod
     def _compare(task: Task, entry: Entry, fingerprint: dict[str, Any]) -> None:

@@ -1,0 +1,195 @@
+"""Image files as jobs: resumable, the same bytes as in one go."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_gradnet import api
+from napari_gradnet.batch.image import ImageJob
+from napari_gradnet.batch.options import BatchOptions, make_operation
+from napari_gradnet.batch.spool import Spool, spool_path
+from napari_gradnet.errors import FileFormatError, GradNetError, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEDIAN = BatchOptions(naive="median")
+#: What the record in the output tells.
+DEFAULTS = {"sigma": None, "sigma_factor": 1.0, "vst": "auto"}
+
+
+@pytest.fixture
+def stack_path(tmp_path: Path, rng: np.random.Generator) -> Path:
+    path = tmp_path / "in.tif"
+    image = rng.poisson(90, (2, 3, 21, 34)).astype(np.uint16)
+    tifffile.imwrite(path, image, imagej=True, metadata={"axes": "TCYX"})
+    return path
+
+
+def job(path: Path, options: BatchOptions = MEDIAN, **keywords: bool) -> ImageJob:
+    output = path.parent / "made" / path.name
+    return ImageJob(path, output, make_operation(options), **keywords)
+
+
+def run_all(work: ImageJob) -> None:
+    work.prepare()
+    for stage in work.stages:
+        for unit in stage:
+            work.run(unit)
+    work.finish()
+    work.close()
+
+
+def expected(path: Path) -> bytes:
+    whole = path.parent / "whole.tif"
+    api.naive_denoise_file(path, whole, "median", **DEFAULTS)
+    return whole.read_bytes()
+
+
+def test_a_stack_equals_the_plain_function(stack_path: Path) -> None:
+    work = job(stack_path)
+    run_all(work)
+    assert work.output.read_bytes() == expected(stack_path)
+    assert [p.name for p in work.output.parent.iterdir()] == ["in.tif"]
+
+
+def test_planes_survive_their_process(stack_path: Path) -> None:
+    first = job(stack_path)
+    first.prepare()
+    units = list(first.stages[0])
+    assert units == [f"plane-{k}" for k in range(6)]
+    assert len(first.stages[0]) == 6
+    first.run(units[4])
+    first.run(units[0])
+    first.close()
+    assert not first.output.exists()
+    second = job(stack_path)
+    second.prepare()
+    helper = pickle.loads(pickle.dumps(second))
+    helper.open()
+    results = {unit: helper.run(unit) for unit in (units[1], units[2])}
+    helper.close()
+    for unit in (units[3], units[5]):
+        second.run(unit)
+    assert results[units[1]].checksum == second.run(units[1]).checksum
+    assert second.finish() == ""
+    second.close()
+    assert second.output.read_bytes() == expected(stack_path)
+    assert not spool_path(second.output).exists()
+
+
+def test_a_unit_run_again_has_the_same_checksum(stack_path: Path) -> None:
+    work = job(stack_path)
+    work.prepare()
+    assert work.run("plane-1").checksum == work.run("plane-1").checksum
+    assert work.run("plane-1").checksum != work.run("plane-2").checksum
+    assert work.run("plane-1").num_bytes == 21 * 34 * 2
+    work.discard()
+
+
+def test_planes_lost_in_a_power_cut_are_made_again(stack_path: Path) -> None:
+    work = job(stack_path)
+    work.prepare()
+    for unit in work.stages[0]:
+        work.run(unit)
+    work.close()
+    path = spool_path(work.output)
+    data = bytearray(path.read_bytes())
+    data[-500:] = bytes(500)  # the last plane, as a file system leaves it
+    path.write_bytes(data[:-100])
+    again = job(stack_path)
+    again.prepare()
+    again.finish()
+    again.close()
+    assert again.output.read_bytes() == expected(stack_path)
+
+
+def test_a_spool_of_other_options_is_refused(stack_path: Path) -> None:
+    first = job(stack_path)
+    first.prepare()
+    first.run("plane-0")
+    first.close()
+    second = job(stack_path, BatchOptions(naive="gaussian"))
+    with pytest.raises(InputError, match=r"begun otherwise .*'median', is 'gaussian'"):
+        second.prepare()
+    assert spool_path(second.output).exists()
+    second.discard()
+    assert list(second.output.parent.iterdir()) == []
+    run_all(job(stack_path, BatchOptions(naive="gaussian")))
+
+
+def test_a_torn_spool_is_begun_anew(stack_path: Path) -> None:
+    work = job(stack_path)
+    path = spool_path(work.output)
+    path.parent.mkdir()
+    for torn in (b"", b"gradnet spool 1\n\x10", b"rubbish" * 9):
+        path.write_bytes(torn)
+        with pytest.raises(FileFormatError, match="damaged"):
+            Spool(path)
+    run_all(work)
+    assert work.output.read_bytes() == expected(stack_path)
+
+
+def test_one_plane_leaves_no_spool(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "in.png"
+    Image.fromarray(rng.integers(0, 255, (30, 31, 4), np.uint8)).save(path)
+    work = job(path)
+    assert work.is_small
+    work.prepare()
+    assert work.num_values == 30 * 31 * 4
+    assert list(work.output.parent.iterdir()) == []
+    (unit,) = work.stages[0]
+    work.run(unit)
+    before, after = work.noise()
+    assert before > 40
+    assert after < before / 2
+    work.finish()
+    work.close()
+    whole = tmp_path / "whole.png"
+    api.naive_denoise_file(path, whole, "median", **DEFAULTS)
+    assert work.output.read_bytes() == whole.read_bytes()
+
+
+def test_noise_is_not_told_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "in.tif"
+    tifffile.imwrite(path, np.arange(4, dtype=np.uint8).reshape(2, 2))
+    work = job(path, BatchOptions(naive="median", sigma=1))
+    work.prepare()
+    work.run("plane-0")
+    assert work.noise() is None
+    work.discard()
+
+
+def test_the_input_is_part_of_the_fingerprint(stack_path: Path) -> None:
+    def fingerprint() -> dict[str, object]:
+        work = job(stack_path)
+        try:
+            return dict(work.fingerprint)
+        finally:
+            work.close()
+
+    before = fingerprint()
+    assert fingerprint() == before
+    with stack_path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x01")
+    after = fingerprint()
+    assert before["input"] != after["input"]
+    assert before["operation"] == after["operation"]
+
+
+@pytest.mark.parametrize("unit", ["plane-x", "block-1", "plane--1", ""])
+def test_strange_units_are_refused(stack_path: Path, unit: str) -> None:
+    work = job(stack_path)
+    work.prepare()
+    with pytest.raises(GradNetError, match="no unit of an image file"):
+        work.run(unit)
+    with pytest.raises(InputError, match=r"its planes are 0\.\.5"):
+        work.run("plane-6")
+    work.discard()

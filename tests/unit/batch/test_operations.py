@@ -1,0 +1,187 @@
+"""Operations settle, travel as JSON, and give what the plain functions give."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.tiny_models import write_tiny_model
+
+from napari_gradnet import api
+from napari_gradnet.axes import ImageAxes
+from napari_gradnet.batch.options import BatchOptions, make_operation
+from napari_gradnet.errors import ConfigError, InputError, ModelError
+from napari_gradnet.gradient import sobel_gradient
+from napari_gradnet.inference.samples import sample_planes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_gradnet.batch.job import Operation, PlaneWork
+
+
+def bind(operation: Operation, stack: np.ndarray, axes: ImageAxes) -> PlaneWork:
+    samples = sample_planes(lambda k: stack[k], axes)
+    state = operation.settle(axes, stack.dtype, samples)
+    return operation.bind(axes, stack.dtype, json.loads(json.dumps(state)))
+
+
+def run(options: BatchOptions, stack: np.ndarray, axes: str) -> np.ndarray:
+    work = bind(make_operation(options), stack, ImageAxes(axes, stack.shape))
+    planes = [work.apply(plane, number) for number, plane in enumerate(stack)]
+    assert {p.dtype for p in planes} == {work.dtype}
+    json.dumps(work.record)
+    return np.stack(planes)
+
+
+@pytest.fixture
+def stack(rng: np.random.Generator) -> np.ndarray:
+    light = np.linspace(20, 2000, 96)  # photons; the noise grows along a row
+    return rng.poisson(light, (3, 72, 96)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("vst", ["auto", True, False])
+def test_naive_equals_the_plain_function(stack: np.ndarray, vst: Any) -> None:
+    got = run(BatchOptions(naive="wavelet", vst=vst), stack, "ZYX")
+    want = api.naive_denoise(stack, "wavelet", axes="ZYX", vst=vst)
+    np.testing.assert_array_equal(got, want)
+
+
+def test_sigma_is_used_as_given(stack: np.ndarray) -> None:
+    options = BatchOptions(naive="gaussian", sigma=30, sigma_factor=2, dtype="float32")
+    got = run(options, stack, "ZYX")
+    want = api.naive_denoise(
+        stack, "gaussian", axes="ZYX", sigma=30, sigma_factor=2, dtype="float32"
+    )
+    np.testing.assert_array_equal(got, want)
+
+
+def test_gradient_equals_the_plain_function(stack: np.ndarray) -> None:
+    got = run(BatchOptions(gradient="horizontal"), stack, "ZYX")
+    np.testing.assert_array_equal(got, sobel_gradient(stack, "horizontal"))
+
+
+def test_a_pipeline_does_its_steps_in_turn(stack: np.ndarray) -> None:
+    options = BatchOptions(naive="gaussian", gradient="magnitude", sigma=10)
+    got = run(options, stack, "ZYX")
+    naive = api.naive_denoise(stack, "gaussian", axes="ZYX", sigma=10, dtype="float32")
+    np.testing.assert_array_equal(got, sobel_gradient(naive))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["grey", "grey-attention", "grey-gradnet", "attention-guide"],
+)
+def test_a_network_equals_the_plain_function(
+    stack: np.ndarray, tmp_path: Path, name: str
+) -> None:
+    model = write_tiny_model(tmp_path, name)
+    got = run(BatchOptions(model=str(model)), stack, "ZYX")
+    np.testing.assert_array_equal(got, api.denoise(stack, model, axes="ZYX"))
+
+
+def test_a_colour_network_keeps_alpha(tmp_path: Path, rng: np.random.Generator) -> None:
+    model = write_tiny_model(tmp_path, "color")
+    stack = rng.integers(0, 256, (2, 33, 35, 4), np.uint8)
+    options = BatchOptions(model=str(model), tile=16)
+    got = run(options, stack, "TYXS")
+    np.testing.assert_array_equal(got, api.denoise(stack, model, axes="TYXS"))
+    np.testing.assert_array_equal(got[..., 3], stack[..., 3])
+
+
+def test_a_network_behind_a_naive_method_gives_the_images_dtype(
+    stack: np.ndarray, tmp_path: Path
+) -> None:
+    model = write_tiny_model(tmp_path, "grey")
+    got = run(BatchOptions(model=str(model), naive="median"), stack, "ZYX")
+    naive = api.naive_denoise(stack, "median", axes="ZYX", dtype="float32")
+    want = api.denoise(naive, model, axes="ZYX", vst=False)
+    assert got.dtype == np.uint16
+    np.testing.assert_array_equal(got, np.rint(want).clip(0, 65535))
+
+
+@pytest.mark.parametrize("name", ["grey", "grey-attention", "attention-guide"])
+def test_parts_with_their_context_equal_the_plane(
+    stack: np.ndarray, tmp_path: Path, name: str
+) -> None:
+    model = write_tiny_model(tmp_path, name)
+    options = BatchOptions(model=str(model), dtype="float32")
+    work = bind(make_operation(options), stack, ImageAxes("ZYX", stack.shape))
+    assert work.halo is not None
+    assert bool(work.statistics_size) == ("attention" in name)
+    shared = work.statistics(lambda window: stack[1][window], 1)
+    assert shared.shape == (work.statistics_size,)
+    whole = work.apply(stack[1], 1)
+    cut, halo = 21, work.halo
+    upper = work.apply(stack[1][: cut + halo], 1, shared)[:cut]
+    lower = work.apply(stack[1][cut - halo :], 1, shared)[halo:]
+    parts = np.concatenate([upper, lower])
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=0.01)
+
+
+def test_what_looks_at_whole_planes_says_so(stack: np.ndarray, tmp_path: Path) -> None:
+    axes = ImageAxes("ZYX", stack.shape)
+    model = str(write_tiny_model(tmp_path, "grey-attention"))
+    for options, halo in (
+        (BatchOptions(naive="median"), None),
+        (BatchOptions(gradient="magnitude"), 1),
+        (BatchOptions(naive="median", gradient="magnitude"), None),
+        (BatchOptions(model=model, gradient="magnitude"), None),
+        (BatchOptions(model=model, ensemble=True), None),
+    ):
+        assert bind(make_operation(options), stack, axes).halo == halo
+
+
+def test_options_are_described_by_what_results_depend_on(tmp_path: Path) -> None:
+    axes = ImageAxes("YX", (40, 40))
+    model = str(write_tiny_model(tmp_path, "grey"))
+    plain = make_operation(BatchOptions(model=model)).describe(axes)
+    tiled = make_operation(BatchOptions(model=model, tile=16)).describe(axes)
+    assert plain == tiled == json.loads(json.dumps(plain))
+    for other in (
+        BatchOptions(model=model, ensemble=True),
+        BatchOptions(model=model, value_range=(0, 9)),
+        BatchOptions(model=str(write_tiny_model(tmp_path, "noisy-guide"))),
+    ):
+        assert make_operation(other).describe(axes) != plain
+
+
+def test_another_model_than_settled_is_refused(
+    stack: np.ndarray, tmp_path: Path
+) -> None:
+    axes = ImageAxes("ZYX", stack.shape)
+    path = write_tiny_model(tmp_path, "grey")
+    operation = make_operation(BatchOptions(model=str(path)))
+    samples = sample_planes(lambda k: stack[k], axes)
+    state = operation.settle(axes, stack.dtype, samples)
+    write_tiny_model(tmp_path, "grey", description="trained anew").replace(path)
+    with pytest.raises(ModelError, match="not the one that the work began with"):
+        operation.bind(axes, stack.dtype, state)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"naive": "magic"}, "method='magic' is unknown"),
+        ({"naive": "median", "dtype": "uint8"}, "naive methods give 'same'"),
+    ],
+)
+def test_wrong_steps_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_operation(BatchOptions(**given))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"gradient": "up"}, "gradient='up'"),
+        ({"gradient": "magnitude", "dtype": "uint8"}, "written as float32"),
+        ({"sigma": 0}, "sigma=0"),
+        ({"tiles": 3}, "tiles is not an option here"),
+    ],
+)
+def test_wrong_options_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        BatchOptions.parse(given, "options")
