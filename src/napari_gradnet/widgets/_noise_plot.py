@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QPainter, QPalette, QPen
+from qtpy.QtGui import QColor, QPainter, QPalette, QPen
 from qtpy.QtWidgets import QWidget
 
 if TYPE_CHECKING:
     from napari_gradnet.noise.estimate import NoiseEstimate
 
-__all__ = ["NoisePlot"]
+__all__ = ["ACCENT", "NoisePlot"]
 
+#: Colour of curves: seen on dark and on light themes, whose palettes tell of none.
+ACCENT = QColor(230, 130, 40)
 _LEFT, _BOTTOM, _TOP, _RIGHT = 8, 22, 22, 8
 
 
@@ -73,8 +75,7 @@ class NoisePlot(QWidget):
                 area.bottom() - variance / top * area.height(),
             )
 
-        accent = self.palette().color(QPalette.ColorRole.Highlight).lighter(150)
-        painter.setPen(QPen(accent, 2))
+        painter.setPen(QPen(ACCENT, 2))
         line = np.linspace(low, high, 64)
         law = noise.variance(line) if noise.gain > 0 else np.full(64, ends[0])
         points = [place(m, v) for m, v in zip(line.tolist(), law.tolist(), strict=True)]

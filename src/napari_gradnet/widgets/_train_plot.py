@@ -10,6 +10,8 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QPainter, QPalette, QPen, QPixmap
 from qtpy.QtWidgets import QWidget
 
+from napari_gradnet.widgets._noise_plot import ACCENT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -116,12 +118,11 @@ class CurvePlot(QWidget):
             edge = Qt.AlignmentFlag.AlignBottom if above else Qt.AlignmentFlag.AlignTop
             name = f"noisy {self._say(self.reference)}"
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | edge, name)
-        accent = self.palette().color(QPalette.ColorRole.Highlight).lighter(150)
-        painter.setPen(QPen(accent, 2))
+        painter.setPen(QPen(ACCENT, 2))
         placed = [place(x, y) for x, y in self.points]
         for one, two in itertools.pairwise(placed):
             painter.drawLine(one, two)
-        painter.setBrush(accent)
+        painter.setBrush(ACCENT)
         painter.drawEllipse(placed[-1], 2, 2)
 
 
