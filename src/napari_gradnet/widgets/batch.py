@@ -1,0 +1,190 @@
+"""The Batch widget: many files, denoised one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_gradnet import api
+from napari_gradnet.errors import GradNetError
+from napari_gradnet.events import Progress
+from napari_gradnet.widgets._batch_form import BatchForm
+from napari_gradnet.widgets._batch_table import FileTable
+from napari_gradnet.widgets._job import Job, Outcome
+from napari_gradnet.widgets._parts import RunBar, unwrap
+from napari_gradnet.widgets._task import sentence_of
+from napari_gradnet.widgets._timing import in_words
+from napari_gradnet.widgets._work import take_inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari.components import ViewerModel
+
+    from napari_gradnet.batch.events import BatchReport, FileEvent
+    from napari_gradnet.events import Event
+    from napari_gradnet.widgets._batch_options import BatchSettings
+
+__all__ = ["BatchWidget"]
+
+#: Steps of the bar a file.
+_STEPS = 1000
+
+
+class BatchWidget(QWidget):
+    """Denoise files into a folder, in threads; it can be stopped and gone on with.
+
+    Parameters
+    ----------
+    napari_viewer : ViewerModel
+        Its window shows the progress in the Activity panel.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = unwrap(napari_viewer)
+        self.form = BatchForm()
+        self.table = FileTable()
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setMaximumBlockCount(5000)
+        self.log.setFixedHeight(6 * self.log.fontMetrics().height())
+        self.log.setPlaceholderText("log")
+        self.bar = RunBar(self._viewer, {"Run": self.run}, self._cancel)
+        column = QVBoxLayout(self)
+        column.addWidget(self.form)
+        column.addWidget(self.bar)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.log)
+        column.addLayout(self._build_copies())
+        self.job = Job(self)
+        self.job.progressed.connect(self._on_event)
+        self.job.ended.connect(self._on_ended)
+        self.scout = Job(self)
+        self.scout.ended.connect(self._on_inventory)
+        self.scout.start(take_inventory())
+
+    def _build_copies(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        for text, action in (
+            ("Copy as Python", self.copy_python),
+            ("Copy as command", self.copy_command),
+        ):
+            button = QPushButton(text)
+            button.clicked.connect(action)
+            row.addWidget(button)
+        return row
+
+    def _on_inventory(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            show_error(f"models and devices cannot be listed: {outcome.error}")
+        elif outcome.value is not None:
+            self.form.set_inventory(outcome.value)
+
+    # ------------------------------------------------------------------ work
+
+    def run(self) -> None:
+        """Denoise the files, or go on with them."""
+        if self.job.running:
+            show_warning("this widget is still at work: cancel it first")
+            return
+        options = self.form.settings()
+        try:
+            options.check()
+        except GradNetError as error:
+            show_warning(str(error))
+            return
+        self.table.begin()
+        self.log.clear()
+        self.bar.begin("Looking for files")
+        self.job.start(_iter_files(options))
+
+    def _cancel(self) -> None:
+        self.job.cancel()
+        self.bar.status.setText("Stopping: the planes under way are finished first ...")
+
+    def _on_event(self, event: FileEvent | Progress) -> None:
+        if isinstance(event, Progress):
+            return
+        self.table.show_event(event)
+        stopping = not self.bar.cancel_button.isEnabled()
+        told = self.bar.status.text()
+        done = min(round(_STEPS * self.table.share), _STEPS * event.count)
+        self.bar.show_progress(Progress(done, _STEPS * event.count, "file"))
+        left = "" if event.time_left is None else f", {in_words(event.time_left)} left"
+        text = f"{event.finished} of {event.count} files{left}"
+        self.bar.status.setText(told if stopping else text)
+        if event.state in ("done", "failed", "skipped"):
+            self._write_log(event)
+
+    def _write_log(self, event: FileEvent) -> None:
+        words = {"done": "done", "skipped": "done before", "failed": "FAILED"}
+        line = f"{words[event.state]}: {event.path}"
+        if event.state == "done":
+            line += f" \u2192 {event.output} ({in_words(event.seconds)})"
+        if event.message:
+            line += f": {event.message}"
+        self.log.appendPlainText(line)
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self.table.stop()
+            self.bar.end("Failed: see the notification.")
+            self.log.appendPlainText(sentence_of(outcome.error))
+            show_error(sentence_of(outcome.error))
+        elif outcome.cancelled:
+            self.table.stop()
+            self.bar.end("Stopped. Run goes on with what is missing.")
+        elif outcome.value is not None:
+            self._tell(outcome.value)
+
+    def _tell(self, report: BatchReport) -> None:
+        done, skipped = report.count("done"), report.count("skipped")
+        text = f"{done} done, {skipped} done before, {len(report.failed)} failed"
+        self.bar.end(f"{text}, in {in_words(report.seconds)}.")
+        if report.failed:
+            names = ", ".join(r.path.name for r in report.failed[:3])
+            more = " ..." if len(report.failed) > 3 else ""
+            show_warning(
+                f"{len(report.failed)} of {len(report.files)} files failed ({names}"
+                f"{more}): the log says why; the others are done"
+            )
+
+    # --------------------------------------------------------------- scripts
+
+    def copy_python(self) -> None:
+        """Put the Python script on the clipboard."""
+        self._copy("Python script", self.form.settings().python_script)
+
+    def copy_command(self) -> None:
+        """Put the shell command on the clipboard."""
+        self._copy("command", self.form.settings().command_line)
+
+    def _copy(self, what: str, write: Any) -> None:
+        try:
+            text = write()
+        except GradNetError as error:
+            show_warning(str(error))
+            return
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(text)
+            show_info(f"{what} copied to the clipboard")
+
+
+def _iter_files(options: BatchSettings) -> Generator[Event, None, BatchReport]:
+    """Start the batch in the thread: it brings torch."""
+    yield Progress(0, 1, "file")
+    report: BatchReport = yield from api.iter_denoise_files(
+        options.inputs, options.output, **options.changed()
+    )
+    return report
