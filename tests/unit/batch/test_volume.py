@@ -383,6 +383,8 @@ def test_noise_before_and_after(tmp_path: Path) -> None:
     )
     silent.prepare()
     assert silent.noise() is None
+    for opened in (job, silent):
+        opened.discard()
 
 
 def test_names_of_units_are_stable(tmp_path: Path, models: dict[str, Path]) -> None:
