@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         benchmark_accuracy,
         benchmark_card,
         benchmark_inference,
+        benchmark_pairs,
     )
     from napari_gradnet.api._demo import demo
     from napari_gradnet.api._files import (
@@ -70,6 +71,7 @@ __all__ = [
     "benchmark_accuracy",
     "benchmark_card",
     "benchmark_inference",
+    "benchmark_pairs",
     "benchmark_training",
     "build_network",
     "check_training",
@@ -115,6 +117,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "benchmark_accuracy",
         "benchmark_inference",
         "benchmark_card",
+        "benchmark_pairs",
     ),
     "api._demo": ("demo",),
     "api._files": ("denoise_file", "gradient_file", "naive_denoise_file"),

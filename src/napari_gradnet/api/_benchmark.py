@@ -8,12 +8,18 @@ from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
 from napari_gradnet.inference.models import find_model, list_models
+from napari_gradnet.inference.pairs import PairsRow, iter_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["benchmark_accuracy", "benchmark_card", "benchmark_inference"]
+__all__ = [
+    "benchmark_accuracy",
+    "benchmark_card",
+    "benchmark_inference",
+    "benchmark_pairs",
+]
 
 
 def benchmark_inference(
@@ -61,6 +67,37 @@ def benchmark_accuracy(
     """
     chosen = [m.name for m in list_models()] if models is None else list(models)
     yield from iter_accuracy(folder, models=chosen, naive=naive, **options)
+
+
+def benchmark_pairs(
+    noisy: str | Path,
+    clean: str | Path,
+    models: Sequence[str] | None = None,
+    naive: Sequence[str] = ("bm3d",),
+    **options: Any,
+) -> Iterator[PairsRow]:
+    """Measure PSNR and SSIM on pairs of real images, each method left to itself.
+
+    Parameters
+    ----------
+    noisy, clean : path
+        Folders or globs that name as many images, in the same order.
+    models : sequence of str, optional
+        Names or files; all packaged ones when not given.
+    naive : sequence of str
+        Naive denoisers to put beside them.
+    **options
+        ``vst``, ``affine``, ``every``, ``device``, ``precision``, ``ensemble``: see
+        `inference.pairs`.
+
+    Yields
+    ------
+    PairsRow
+    """
+    chosen = [m.name for m in list_models()] if models is None else list(models)
+    yield from iter_pairs(
+        [str(noisy)], [str(clean)], models=chosen, naive=naive, **options
+    )
 
 
 def benchmark_card(

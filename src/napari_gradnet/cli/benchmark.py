@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from napari_gradnet.cli.denoise import VST_VALUES
+
 __all__ = ["command"]
 
 
@@ -124,6 +126,49 @@ def accuracy(
             f"{row.seconds:9.3f}"
         )
     click.echo(f"{count} images of {folder.name}; SSIM window 7; means over images")
+
+
+@command.command("pairs")
+@click.argument("noisy")
+@click.argument("clean")
+@_MODELS
+@click.option("--naive", multiple=True, help="Classical methods, if any.")
+@click.option(
+    "--vst",
+    multiple=True,
+    type=click.Choice(list(VST_VALUES)),
+    default=("auto",),
+    show_default=True,
+    help="Stabilise the variance of counts; several give a row each.",
+)
+@click.option("--affine", is_flag=True, help="Fit gain and offset to the clean image.")
+@click.option("--every", type=click.IntRange(1), default=1, help="Each n-th pair.")
+@_DEVICE
+@_PRECISION
+@click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations.")
+def pairs(
+    noisy: str,
+    clean: str,
+    models: tuple[str, ...],
+    vst: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Measure PSNR and SSIM on pairs of real images, folders or quoted globs."""
+    from napari_gradnet import api
+
+    kinds = [VST_VALUES[kind] for kind in vst]
+    click.echo(
+        f"{'method':22s}{'vst':>6s}{'PSNR':>8s}{'SSIM':>8s}{'worst gain':>12s}"
+        f"{'s/image':>9s}"
+    )
+    count = 0
+    for row in api.benchmark_pairs(noisy, clean, models or None, vst=kinds, **options):
+        count = row.num_pairs
+        click.echo(
+            f"{row.method:22s}{row.vst!s:>6s}{row.psnr:8.2f}{row.ssim:8.4f}"
+            f"{row.worst_gain:12.2f}{row.seconds:9.3f}"
+        )
+    click.echo(f"{count} pairs; SSIM window 7; means over images")
 
 
 def _parse_crops(

@@ -1,0 +1,196 @@
+"""PSNR and SSIM of models and naive denoisers on pairs of real images."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_gradnet.data.files import expand_paths, read_image
+from napari_gradnet.errors import InputError
+from napari_gradnet.inference.denoise import denoise
+from napari_gradnet.inference.models import open_model
+from napari_gradnet.inference.naive import naive_denoise
+from napari_gradnet.metrics import affine_fit, psnr, ssim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_gradnet.inference.options import Vst
+    from napari_gradnet.inference.precision import Precision
+
+    Image = NDArray[Any]
+    Method = Callable[[Image, Vst], Image]
+
+__all__ = ["PairsRow", "iter_pairs"]
+
+
+@dataclass(frozen=True)
+class PairsRow:
+    """Means over the pairs.
+
+    Parameters
+    ----------
+    method : str
+        Model or naive denoiser; ``noisy`` for the input.
+    vst : bool or "auto"
+        Whether the variance was stabilised.
+    psnr : float
+        dB.
+    ssim : float
+        Window 7.
+    worst_gain : float
+        dB over the noisy image, of the pair that gained least.
+    seconds : float
+        An image, on average.
+    num_pairs : int
+    """
+
+    method: str
+    vst: Vst
+    psnr: float
+    ssim: float
+    worst_gain: float
+    seconds: float
+    num_pairs: int
+
+
+def iter_pairs(  # noqa: PLR0913 - one option a line
+    noisy: Sequence[str],
+    clean: Sequence[str],
+    *,
+    models: Sequence[str] = (),
+    naive: Sequence[str] = (),
+    vst: Sequence[Vst] = ("auto",),
+    affine: bool = False,
+    every: int = 1,
+    device: str = "auto",
+    precision: Precision = "auto",
+    ensemble: bool = False,
+) -> Iterator[PairsRow]:
+    """Measure methods on real pairs; nothing is told to them.
+
+    Parameters
+    ----------
+    noisy, clean : sequence of str
+        Folders, files or globs; both name as many files, in the same order.
+    models : sequence of str
+        Names or files. Those with more channels than the images are left out.
+    naive : sequence of str
+        Classical methods, which estimate the noise.
+    vst : sequence of bool or "auto"
+        Each method is measured with each of them.
+    affine : bool
+        Fit gain and offset of each result to the clean image by least squares first,
+        where the two were scaled apart.
+    every : int
+        Only each so-many-th pair.
+    device, precision, ensemble
+        See `denoise`.
+
+    Yields
+    ------
+    PairsRow
+
+    Raises
+    ------
+    InputError
+        Numbers of files or shapes differ.
+    """
+    pairs = _read_pairs(noisy, clean, every)
+    rgb = pairs[0][0].ndim == 3
+    before: list[float] = []
+
+    def measure(name: str, method: Method, stabilise: Vst) -> PairsRow:
+        scores = []
+        for image, target in pairs:
+            began = time.perf_counter()
+            result = method(image, stabilise)
+            seconds = time.perf_counter() - began
+            scores.append((*_quality(result, target, affine=affine), seconds))
+        psnrs, ssims, times = np.transpose(scores)
+        if not before:  # the first row is the input's own
+            before.extend(psnrs)
+        return PairsRow(
+            name,
+            stabilise,
+            float(psnrs.mean()),
+            float(ssims.mean()),
+            float((psnrs - before).min()),
+            float(times.mean()),
+            len(pairs),
+        )
+
+    yield measure("noisy", lambda image, _: image, False)
+    axes = "YXS" if rgb else "YX"
+    for name in naive:
+
+        def naively(image: Image, stabilise: Vst, name: str = name) -> Image:
+            return naive_denoise(image, name, vst=stabilise, axes=axes, dtype="float32")
+
+        yield from (measure(name, naively, each) for each in vst)
+    for one in models:
+        model = open_model(one, device=device, precision=precision)
+        if model.header.channels > (3 if rgb else 1):
+            continue
+
+        def network(image: Image, stabilise: Vst, model: Any = model) -> Image:
+            return denoise(
+                image,
+                model,
+                vst=stabilise,
+                axes=axes,
+                dtype="float32",
+                ensemble=ensemble,
+            )
+
+        name = model.header.name
+        yield from (measure(name, network, each) for each in vst)
+
+
+def _read_pairs(
+    noisy: Sequence[str], clean: Sequence[str], every: int
+) -> list[tuple[Image, Image]]:
+    """Pairs as (Y, X) or (Y, X, 3) arrays."""
+    names = [expand_paths(patterns) for patterns in (noisy, clean)]
+    if len(names[0]) != len(names[1]):
+        msg = (
+            f"{len(names[0])} noisy images and {len(names[1])} clean ones: give as many"
+        )
+        raise InputError(msg)
+    if every < 1:
+        msg = f"every={every} must be at least 1"
+        raise InputError(msg)
+    pairs = []
+    for paths in list(zip(*names, strict=True))[::every]:
+        image, target = (_read(path) for path in paths)
+        if image.shape != target.shape:
+            msg = (
+                f"{paths[0]} has shape {image.shape}, {paths[1]} {target.shape}: a "
+                "pair shows the same pixels"
+            )
+            raise InputError(msg)
+        pairs.append((image, target))
+    return pairs
+
+
+def _read(path: Any) -> Image:
+    plane = read_image(path, 3)[0]
+    grey = all(np.array_equal(plane[0], plane[k]) for k in (1, 2))
+    image = plane[0] if grey else plane.transpose(1, 2, 0)
+    return np.ascontiguousarray(image)
+
+
+def _quality(result: Image, target: Image, *, affine: bool) -> tuple[float, float]:
+    peak = 255.0 if target.dtype == np.uint8 else float(np.ptp(target))
+    if affine:
+        result = affine_fit(result, target).apply(result)
+    channel = -1 if target.ndim == 3 else None
+    return (
+        psnr(result, target, peak),
+        ssim(result, target, peak, channel_axis=channel),
+    )

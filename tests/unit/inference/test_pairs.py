@@ -1,0 +1,82 @@
+"""The benchmark on pairs, against the metrics themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from imageio.v3 import imwrite
+from skimage import data
+
+from napari_gradnet.errors import InputError
+from napari_gradnet.inference.pairs import iter_pairs
+from napari_gradnet.metrics import psnr, ssim
+from napari_gradnet.naive import naive_denoise
+
+
+@pytest.fixture
+def folders(tmp_path, rng):
+    """Three pairs; the noisy ones are half as bright."""
+    pairs = []
+    for name in ("noisy", "clean"):
+        (tmp_path / name).mkdir()
+    for number, corner in enumerate((100, 200, 300)):
+        clean = data.camera()[corner : corner + 64, 100:180]
+        noisy = clean / 2 + 20 + rng.normal(0, 8, clean.shape)
+        noisy = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        imwrite(tmp_path / "clean" / f"{number}.png", clean)
+        imwrite(tmp_path / "noisy" / f"{number}.png", noisy)
+        pairs.append((noisy, clean))
+    return [str(tmp_path / "noisy")], [str(tmp_path / "clean")], pairs
+
+
+def test_rows_are_means_of_the_metrics(folders):
+    noisy, clean, pairs = folders
+    rows = list(iter_pairs(noisy, clean, naive=["gaussian"], vst=[False, True]))
+    assert [(r.method, r.vst) for r in rows] == [
+        ("noisy", False),
+        ("gaussian", False),
+        ("gaussian", True),
+    ]
+    before = np.array([psnr(y, x, 255) for y, x in pairs])
+    assert rows[0].psnr == pytest.approx(before.mean())
+    assert rows[0].worst_gain == 0
+    results = [
+        naive_denoise(y, "gaussian", vst=False, dtype="float32") for y, _ in pairs
+    ]
+    after = np.array(
+        [psnr(z, x, 255) for z, (_, x) in zip(results, pairs, strict=True)]
+    )
+    similar = [ssim(z, x, 255) for z, (_, x) in zip(results, pairs, strict=True)]
+    assert rows[1].psnr == pytest.approx(after.mean())
+    assert rows[1].ssim == pytest.approx(np.mean(similar))
+    assert rows[1].worst_gain == pytest.approx((after - before).min())
+    assert rows[1].num_pairs == 3
+
+
+def test_affine_takes_brightness_out(folders):
+    noisy, clean, _ = folders
+    plain = next(iter_pairs(noisy, clean))
+    fitted = next(iter_pairs(noisy, clean, affine=True))
+    assert fitted.psnr > plain.psnr + 5
+
+
+def test_every_other_pair_and_models_that_fit(folders):
+    noisy, clean, _ = folders
+    rows = list(
+        iter_pairs(
+            noisy, clean, every=2, models=["gradnet-fast-color", "dn-resnet-13-gray"]
+        )
+    )
+    assert [r.method for r in rows] == ["noisy", "dn-resnet-13-gray"]
+    assert {r.num_pairs for r in rows} == {2}
+
+
+def test_what_is_no_pair_is_refused(folders, tmp_path):
+    noisy, clean, _ = folders
+    with pytest.raises(InputError, match="3 noisy images and 1 clean"):
+        next(iter_pairs(noisy, [f"{clean[0]}/0.png"]))
+    with pytest.raises(InputError, match="every=0"):
+        next(iter_pairs(noisy, clean, every=0))
+    imwrite(tmp_path / "small.png", data.camera()[:9, :9])
+    with pytest.raises(InputError, match="a pair shows the same pixels"):
+        next(iter_pairs([f"{noisy[0]}/0.png"], [str(tmp_path / "small.png")]))
