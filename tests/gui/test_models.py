@@ -6,7 +6,6 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 from napari.settings import get_plugin_settings
 from tests.gui.conftest import TIMEOUT
 from tests.tiny_models import write_tiny_model
@@ -21,6 +20,7 @@ from napari_gradnet.widgets.denoise import DenoiseWidget
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
     from napari.components import ViewerModel
     from pytestqt.qtbot import QtBot
 

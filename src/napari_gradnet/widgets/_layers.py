@@ -15,21 +15,26 @@ if TYPE_CHECKING:
 
     from napari.components import Dims
     from napari.layers import Image
+    from numpy.typing import NDArray
 
 __all__ = [
     "METADATA_KEY",
+    "PLACE",
     "Region",
     "full_data",
     "guess_layer_axes",
     "result_keywords",
+    "shifted",
     "view_region",
 ]
 
 #: Where a result's metadata says how it was made.
 METADATA_KEY = "napari-gradnet"
+#: Where a layer lies.
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 #: What a result takes over from its source.
 KEPT = (
-    *("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels"),
+    *(*PLACE, "axis_labels"),
     *("colormap", "contrast_limits", "gamma", "blending", "opacity", "rgb"),
 )
 #: Without names, dimensions are counted from the last one: Y and X stand there.
@@ -142,11 +147,11 @@ def result_keywords(
     keywords["metadata"] = {**layer.metadata, METADATA_KEY: record}
     if region is not None:
         start = [s.start for s in region[: layer.ndim]]
-        keywords["translate"] = _shifted(layer, start)
+        keywords["translate"] = shifted(layer, start)
     return keywords
 
 
-def _shifted(layer: Image, start: Sequence[int]) -> Any:
+def shifted(layer: Image, start: Sequence[float] | NDArray[Any]) -> Any:
     """Translation of a layer that begins at `start` of another one."""
     placed = Affine(
         scale=layer.scale,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Noise = tuple[NoiseEstimate, ...]
 
-__all__ = ["GradientRun", "NaiveOptions", "NaiveRun", "iter_estimate"]
+__all__ = ["GradientRun", "NaiveOptions", "NaiveRun", "PlaneRun", "iter_estimate"]
 
 #: Planes from which the noise is estimated, for each channel.
 _NUM_PLANES = 8
@@ -79,7 +79,7 @@ class NaiveOptions:
     vst: bool | Literal["auto"] = "auto"
 
 
-class _PlaneRun(ABC):
+class PlaneRun(ABC):
     """Work on planes one after the other, of an image or a part of it."""
 
     operation = ""
@@ -160,7 +160,7 @@ class _PlaneRun(ABC):
         }
 
 
-class NaiveRun(_PlaneRun):
+class NaiveRun(PlaneRun):
     """Denoises with a classical method; the noise is that of the whole stack.
 
     Parameters
@@ -225,7 +225,7 @@ class NaiveRun(_PlaneRun):
         )
 
 
-class GradientRun(_PlaneRun):
+class GradientRun(PlaneRun):
     """Sobel gradient of every plane; of colours that of their mean.
 
     Parameters

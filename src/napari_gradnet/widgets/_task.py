@@ -11,7 +11,12 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._job import Job, Outcome
-from napari_gradnet.widgets._layers import full_data, result_keywords, view_region
+from napari_gradnet.widgets._layers import (
+    PLACE,
+    full_data,
+    result_keywords,
+    view_region,
+)
 from napari_gradnet.widgets._parts import AxesChips, LayerBox, RunBar, connect, unwrap
 
 if TYPE_CHECKING:
@@ -58,7 +63,8 @@ class LayerWidget(QWidget):
         self._task: _Task | None = None
         self._kept: _Task | None = None
         self._last: Run | None = None
-        self._preview: Image | None = None
+        self._preview: Any = None
+        self._preview_looks: Any = None
         self.layers = LayerBox(self._viewer)
         self.axes = AxesChips()
         self.bar = RunBar(
@@ -167,11 +173,18 @@ class LayerWidget(QWidget):
 
     # --------------------------------------------------------------- results
 
-    def _add_result(self, task: _Task, name: str) -> Image:
+    def _add_layer(self, run: Run, keywords: dict[str, Any]) -> Image:
+        """Add the result of a run to the viewer."""
+        layer: Image = self._viewer.add_image(run.result, **keywords)
+        return layer
+
+    def _keywords(self, task: _Task, name: str) -> dict[str, Any]:
         record = {"source": task.layer.name, **task.run.record}
         keywords = result_keywords(task.layer, name, record, task.run.region)
-        keywords |= self._looks(task.run)
-        layer: Image = self._viewer.add_image(task.run.result, **keywords)
+        return keywords | self._looks(task.run)
+
+    def _add_result(self, task: _Task, name: str) -> Image:
+        layer = self._add_layer(task.run, self._keywords(task, name))
         if self._preview is not None and not task.preview:
             self._viewer.layers.remove(self._preview)
         # napari selects what was added; the source stays this widget's choice
@@ -179,9 +192,27 @@ class LayerWidget(QWidget):
         return layer
 
     def _show_preview(self, task: _Task) -> None:
-        if self._preview is not None:
-            self._viewer.layers.remove(self._preview)
-        self._preview = self._add_result(task, f"{task.layer.name} preview")
+        name = f"{task.layer.name} preview"
+        looks = (task.layer, self._looks(task.run))
+        if self._preview is not None and _fits(self._preview, task.run):
+            # its place in the list, and what a person made of its looks, stay
+            self._update_preview(task, changed=looks != self._preview_looks)
+        else:
+            if self._preview is not None:
+                self._viewer.layers.remove(self._preview)
+            self._preview = self._add_result(task, name)
+        self._preview_looks = looks
+
+    def _update_preview(self, task: _Task, *, changed: bool) -> None:
+        layer, keywords = self._preview, self._keywords(task, "")
+        layer.data = task.run.result
+        names = ["metadata", *PLACE]
+        if changed:
+            names += [k for k in ("colormap", "contrast_limits") if k in keywords]
+        for name in names:
+            setattr(layer, name, keywords[name])
+        if changed and task.layer.name not in layer.name:
+            layer.name = f"{task.layer.name} preview"
 
     def _offer_finished(self, task: _Task) -> None:
         done = task.run.num_finished
@@ -202,6 +233,12 @@ class LayerWidget(QWidget):
     def _forget_kept(self) -> None:
         self._kept = None
         self.keep_button.setVisible(False)
+
+
+def _fits(layer: Image, run: Run) -> bool:
+    """Whether a layer can take what was made instead of another one."""
+    result = run.result
+    return bool(layer.data.ndim == result.ndim and layer.dtype == result.dtype)
 
 
 def sentence_of(error: Exception) -> str:
