@@ -357,8 +357,8 @@ class Book:
 
     def _failed(self, task: Task, run: FileRun | None, error: BaseException) -> None:
         message = explain_failure(error)
-        self.journal.failed(task.name, message)
-        if run is not None:
+        if run is not None:  # else the journal's entry is another run's
+            self.journal.failed(task.name, message)
             with self._guard:
                 self._values_left -= run.values * (1 - run.done / max(run.total, 1))
         seconds = run.seconds if run else 0.0
