@@ -91,7 +91,7 @@ def connect(scheduler: Any, local_cluster: int | None) -> Iterator[Any]:
             LocalCluster(
                 n_workers=local_cluster,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=50,
             ) as cluster,
             Client(cluster) as client,
