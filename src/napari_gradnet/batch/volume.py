@@ -23,7 +23,7 @@ from napari_gradnet.batch.volume_samples import (
 )
 from napari_gradnet.batch.volume_state import VolumeState
 from napari_gradnet.batch.volume_units import (
-    MAX_UNIT_VALUES,
+    MAX_UNIT_BYTES,
     BlockUnits,
     Context,
     unit_block,
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VolumeJob"]
 
-#: Values of a plane beyond which methods that need all of it are refused.
-MAX_WHOLE_PLANE = 1 << 27
+#: Values of a block of whole planes beyond which methods that need those are refused.
+MAX_WHOLE_VALUES = 1 << 26
 #: Stage that gathers what all parts of a plane share.
 _MEANS = "means"
 
@@ -312,7 +312,9 @@ class _Opened:
         self.reader = RegionReader(image)
         self.work: PlaneWork = operation.bind(image.axes, image.dtype, settled)
         record = processing_record(**self.work.record)
-        self.plan: VolumePlan = plan_volume(image, self.work.dtype, layout, record)
+        self.plan: VolumePlan = plan_volume(
+            image, self.work.dtype, layout, record, by_plane=self.work.halo is None
+        )
         self.volume: ZarrVolume | None = None
         self.grids = self._make_grids()
 
@@ -342,6 +344,8 @@ class _Opened:
             for out, (letter, _) in zip(plan.letters, self._in_order(), strict=True)
             if letter == "S" or (self.work.halo is None and letter in "YX")
         )
+        itemsizes = self.image.dtype.itemsize + self.work.dtype.itemsize
+        most = MAX_UNIT_BYTES // itemsizes
         if self.work.halo is None:
             self._check_whole_plane(finest.grid)
         grids = []
@@ -351,6 +355,8 @@ class _Opened:
                 level.shape,
                 level.grid,
                 stored if number == 0 else level.grid,
+                # four pixels are read for one that is written
+                max_values=most if number == 0 else most // 2,
                 whole=whole if number == 0 else "",
             )
             grids.append(BlockUnits(str(number), plan.letters, level.shape, block))
@@ -374,7 +380,7 @@ class _Opened:
             for g, (letter, n) in zip(grid, self._in_order(), strict=True)
             if letter not in "YXS"
         )
-        if plane > MAX_WHOLE_PLANE or (deep > 1 and deep * plane > 4 * MAX_UNIT_VALUES):
+        if deep * plane > MAX_WHOLE_VALUES:
             msg = (
                 f"{self.image.path}: this method needs whole planes, and {deep} of "
                 f"{plane:,} values are written at once: give chunks of one plane "

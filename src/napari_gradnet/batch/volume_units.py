@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-__all__ = ["BlockUnits", "Context", "unit_block"]
+__all__ = ["MAX_UNIT_BYTES", "BlockUnits", "Context", "unit_block"]
 
-#: Most values of a unit, unless a single file of the output holds more.
-MAX_UNIT_VALUES = 1 << 25
+#: Most bytes of a unit, read and written, unless a single file of the output holds
+#: more. A dozen of them may wait in the queues of an engine.
+MAX_UNIT_BYTES = 96 << 20
 #: Pixels of a plane from which on a unit need not grow: the context that is read around
 #: it takes few percent of the work by then.
 ENOUGH_PIXELS = 1 << 22
@@ -134,6 +135,7 @@ def unit_block(
     grid: Sequence[int],
     stored: Sequence[int],
     *,
+    max_values: int,
     whole: str = "",
 ) -> tuple[int, ...]:
     """Choose the block of a unit.
@@ -148,6 +150,8 @@ def unit_block(
         Pixels that one file of the output holds: a block is a multiple of it.
     stored : sequence of int
         Pixels that the input decodes at once; blocks that cover it decode it once.
+    max_values : int
+        Most pixels of a block that is more than one file.
     whole : str
         Axes along which a block covers everything.
 
@@ -169,14 +173,14 @@ def unit_block(
 
     def grow(axis: int, count: int) -> bool:
         before, counts[axis] = counts[axis], min(count, full[axis])
-        if size() > MAX_UNIT_VALUES:
+        if size() > max_values:
             counts[axis] = before
         return counts[axis] != before
 
     for axis in reversed(range(len(counts))):
         wanted = -(-min(stored[axis], shape[axis]) // grid[axis])
-        if wanted > counts[axis]:
-            grow(axis, wanted)
+        while wanted > counts[axis] and not grow(axis, wanted):
+            wanted //= 2
     plane = [axis for axis, letter in enumerate(letters) if letter in "YX"]
     growing = set(plane)
     while growing:

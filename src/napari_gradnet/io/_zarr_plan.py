@@ -170,6 +170,8 @@ def plan_volume(
     dtype: np.dtype[Any],
     layout: ZarrLayout,
     record: Mapping[str, Any],
+    *,
+    by_plane: bool = False,
 ) -> VolumePlan:
     """Plan an OME-Zarr for what is made of an image.
 
@@ -183,6 +185,9 @@ def plan_volume(
         What the user wants.
     record : mapping
         What is done.
+    by_plane : bool
+        Whether whole planes are made at once: chunks that go through several of them
+        are cut into planes, where those would be too much for the memory.
 
     Raises
     ------
@@ -195,6 +200,13 @@ def plan_volume(
     shape = tuple(source.shape[k] for k in order)
     image = _image(source, letters)
     chunks, shards, message = _chunks(source, letters, order, shape, dtype, layout)
+    if by_plane:
+        flat = _flatten(chunks, shards, letters, shape, dtype, layout)
+        if flat != (chunks, shards):
+            (chunks, shards), message = (
+                flat,
+                "chunks are single planes, made as a whole",
+            )
     if shards is not None and image.version == "0.4":
         msg = f"{source.path}: OME-Zarr 0.4 has no shards: leave them out"
         raise InputError(msg)
@@ -312,6 +324,33 @@ def _chunks(
             )
         shards = smaller
     return tuple(chunks), None if shards is None else tuple(shards), message
+
+
+def _flatten(
+    chunks: tuple[int, ...],
+    shards: tuple[int, ...] | None,
+    letters: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    layout: ZarrLayout,
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Chunks and shards of one plane, if theirs together take much memory."""
+    grid = shards or chunks
+    covered = math.prod(
+        n if letter in "YX" else min(g, n)
+        for g, n, letter in zip(grid, shape, letters, strict=True)
+    )
+    named = {*(layout.chunks or {}), *(layout.shards or {})}
+    if covered * dtype.itemsize <= _MAX_SHARD_BYTES:
+        return chunks, shards
+
+    def flat(sizes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(
+            k if letter in "YX" or letter in named else 1
+            for k, letter in zip(sizes, letters, strict=True)
+        )
+
+    return flat(chunks), shards and flat(shards)
 
 
 def _replace(
