@@ -99,13 +99,15 @@ class NetworkOperation(Operation):
         self.precision: Precision = precision
         self.options = options
 
-    def _open(self, axes: ImageAxes, precision: Precision | None = None) -> Model:
+    def _open(self, axes: ImageAxes, settled: Precision | None = None) -> Model:
         name = self.model
         if str(name) == "auto":
             name = choose_model(rgb=axes.is_rgb)
-        return open_model(
-            name, device=self.device, precision=precision or self.precision
-        )
+        model = open_model(name, device=self.device, precision=self.precision)
+        if settled in (None, model.record["precision"]):
+            return model
+        # settled on another machine, which gains from another arithmetic
+        return open_model(name, device=self.device, precision=settled)
 
     def describe(self, axes: ImageAxes) -> dict[str, Any]:
         """All that results depend on, as JSON."""
