@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         benchmark_card,
         benchmark_inference,
         benchmark_pairs,
+        benchmark_tiles,
     )
     from napari_gradnet.api._demo import demo
     from napari_gradnet.api._files import (
@@ -72,6 +73,7 @@ __all__ = [
     "benchmark_card",
     "benchmark_inference",
     "benchmark_pairs",
+    "benchmark_tiles",
     "benchmark_training",
     "build_network",
     "check_training",
@@ -118,6 +120,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "benchmark_inference",
         "benchmark_card",
         "benchmark_pairs",
+        "benchmark_tiles",
     ),
     "api._demo": ("demo",),
     "api._files": ("denoise_file", "gradient_file", "naive_denoise_file"),

@@ -9,6 +9,7 @@ from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
 from napari_gradnet.inference.models import find_model, list_models
 from napari_gradnet.inference.pairs import PairsRow, iter_pairs
+from napari_gradnet.inference.seams import TilesRow, iter_tile_effects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "benchmark_card",
     "benchmark_inference",
     "benchmark_pairs",
+    "benchmark_tiles",
 ]
 
 
@@ -98,6 +100,29 @@ def benchmark_pairs(
     yield from iter_pairs(
         [str(noisy)], [str(clean)], models=chosen, naive=naive, **options
     )
+
+
+def benchmark_tiles(
+    folder: str | Path, models: Sequence[str] = (), **options: Any
+) -> Iterator[TilesRow]:
+    """Compare tiled results with the network on the whole image.
+
+    Parameters
+    ----------
+    folder : path
+        Clean images.
+    models : sequence of str
+        Names or files; all packaged ones when empty.
+    **options
+        ``sigma``, ``tile``, ``limit``, ``seed``, ``device``, ``precision``: see
+        `inference.seams`.
+
+    Yields
+    ------
+    TilesRow
+    """
+    chosen = list(models) or [m.name for m in list_models()]
+    yield from iter_tile_effects(folder, chosen, **options)
 
 
 def benchmark_card(

@@ -171,6 +171,31 @@ def pairs(
     click.echo(f"{count} pairs; SSIM window 7; means over images")
 
 
+@command.command("tiles")
+@_FOLDER
+@_MODELS
+@click.option("--sigma", default=25.0, show_default=True, help="Levels of 255.")
+@click.option("--tile", default=300, show_default=True, help="Side, pixels.")
+@_LIMIT
+@click.option("--seed", default=0, show_default=True, help="Of the noise.")
+@_DEVICE
+@_PRECISION
+def tiles(folder: Path, models: tuple[str, ...], **options: Any) -> None:
+    """Compare tiles with the whole image, and both with the bare network."""
+    from napari_gradnet import api
+
+    click.echo(
+        f"{'model':22s}{'size':>12s}{'bare dB':>9s}{'whole dB':>10s}{'tiled dB':>10s}"
+        f"{'largest difference / 255':>26s}"
+    )
+    for row in api.benchmark_tiles(folder, models, **options):
+        size = f"{row.size[0]} x {row.size[1]}"
+        click.echo(
+            f"{row.model:22s}{size:>12s}{row.plain_psnr:9.4f}{row.whole_psnr:10.4f}"
+            f"{row.tiled_psnr:10.4f}{row.difference:26.6f}"
+        )
+
+
 def _parse_crops(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, int]:

@@ -126,7 +126,7 @@ def _bare_pass(model: Model, image: NDArray[np.float32]) -> Callable[[], object]
     planes = PlaneDenoiser(model)
     tensor = torch.from_numpy(image)[None]
     helper = tensor if model.pipeline.needs_guide else None
-    return lambda: planes._run(tensor, helper)
+    return lambda: planes.run_network(tensor, helper)
 
 
 def iter_speed(

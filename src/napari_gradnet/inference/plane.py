@@ -170,7 +170,7 @@ class PlaneDenoiser:
         """
         helper = None if guide is None else torch.from_numpy(guide)
         with self.model.lock, gathered_means(self.model.pipeline) as means:
-            self._run(torch.from_numpy(windows), helper)
+            self.run_network(torch.from_numpy(windows), helper)
         return means
 
     def denoise_part(
@@ -272,7 +272,7 @@ class PlaneDenoiser:
             helper = None if guide is None else stack_windows(guide, windows)
             try:
                 with self.model.lock, gathered_means(self.model.pipeline) as means:
-                    self._run(stack_windows(image, windows), helper)
+                    self.run_network(stack_windows(image, windows), helper)
             except (RuntimeError, MemoryError) as error:
                 largest = max(side.stop - side.start for side in windows[0])
                 smaller = min(WINDOW, largest // 2)
@@ -291,12 +291,13 @@ class PlaneDenoiser:
         # the statistics are set on the network, which other threads may share
         with self.model.lock:
             if means is None:
-                return self._run(batch, guide)
+                return self.run_network(batch, guide)
             with with_means(self.model.pipeline, means):
-                return self._run(batch, guide)
+                return self.run_network(batch, guide)
 
     @torch.inference_mode()
-    def _run(self, batch: Tensor, guide: Tensor | None) -> Tensor:
+    def run_network(self, batch: Tensor, guide: Tensor | None) -> Tensor:
+        """Pass images (N, C, H, W) through the bare network, on its device."""
         model = self.model
         noisy = batch.to(model.device).contiguous(memory_format=torch.channels_last)
         if guide is not None:
