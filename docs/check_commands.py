@@ -1,8 +1,8 @@
 """Run every command of the guide, page by page, each page in an empty folder.
 
-``python docs/check_commands.py [PAGE ...]``. Blocks of ``sh`` and ``python`` are run
-in their order, ``yaml`` blocks with a ``# file: NAME`` line are written; ``console``
-blocks are for the reader alone (installations, clusters).
+``python docs/check_commands.py [PAGE ...]``. Blocks of ``sh`` and ``python`` are run in
+their order, beside the files of ``docs/examples``; ``console`` blocks are for readers
+alone (installations, clusters).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BLOCK = re.compile(r"^```(sh|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Generated, or not written by hand here.
 LEFT_OUT = ("_build", "_generated", "reference", "cluster")
 
@@ -28,13 +28,10 @@ def check(page: Path) -> bool:
     sys.stdout.write(f"\n=== {page.relative_to(HERE)}\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for script in (HERE / "examples").glob("*.py"):
-            shutil.copy(script, folder)
+        for file in (HERE / "examples").iterdir():
+            if file.is_file():
+                shutil.copy(file, folder)
         for kind, text in blocks:
-            if kind == "yaml":
-                if found := re.match(r"# file: (\S+)\n", text):
-                    (folder / found[1]).write_text(text, encoding="utf-8")
-                continue
             command = ["bash", "-euo", "pipefail", "-c", text]
             if kind == "python":
                 command = [sys.executable, "-W", "error", "-c", text]

@@ -23,6 +23,7 @@ from superqt import QCollapsible
 from napari_gradnet import api
 from napari_gradnet.errors import InputError
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
+from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox
 from napari_gradnet.widgets._parts import LayerBox, note
 from napari_gradnet.widgets._train_data import FolderChoice, LayerChoice
@@ -166,6 +167,13 @@ class TrainForm(QWidget):
         self.images.currentTextChanged.connect(self._on_images)
         self.recipes.currentIndexChanged.connect(self._on_recipe)
         self.open_button.clicked.connect(self._ask_recipe)
+        remember_fields(
+            "train",
+            images=self.images,
+            noise=self.noise.kinds,
+            recipe=self.recipes,
+            minutes=self.minutes,
+        )
         self._on_images(self.images.currentText())
         self._on_recipe()
 
