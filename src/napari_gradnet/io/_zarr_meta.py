@@ -169,7 +169,7 @@ def _letters(names: Sequence[tuple[str, str | None]]) -> str:
 
 
 def processed_attributes(
-    image: OmeImage, paths: Sequence[str], record: Mapping[str, Any]
+    image: OmeImage, paths: Sequence[str], record: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Attributes of what was made of an image: its own, with levels of 2 x 2 means.
 
@@ -179,7 +179,7 @@ def processed_attributes(
         What was read.
     paths : sequence of str
         Folders of the new levels, finest first.
-    record : mapping
+    record : mapping or None
         What was done.
     """
     attributes = copy.deepcopy(image.attributes)
@@ -197,8 +197,9 @@ def processed_attributes(
     ]
     if len(paths) > 1:
         multiscale["type"] = "mean"
-    history = attributes.get(HISTORY)
-    attributes[HISTORY] = [*(history if isinstance(history, list) else []), record]
+    if record is not None:
+        history = attributes.get(HISTORY)
+        attributes[HISTORY] = [*(history if isinstance(history, list) else []), record]
     return attributes
 
 

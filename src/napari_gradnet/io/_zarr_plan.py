@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
     from napari_gradnet.io._base import ImageSource
 
-__all__ = ["Compression", "LevelPlan", "VolumePlan", "ZarrLayout", "plan_volume"]
+__all__ = [
+    "Compression",
+    "LevelPlan",
+    "VolumePlan",
+    "ZarrLayout",
+    "plan_empty",
+    "plan_volume",
+]
 
 Compression = Literal["zstd", "blosc", "gzip", "none"]
 #: Rows and columns of a chunk, where the input has none.
@@ -213,26 +220,88 @@ def plan_volume(
     count = layout.num_levels or _num_levels(source, letters, shape)
     names = list(image.paths) if source.kind == "ome-zarr" else []
     spare = (str(k) for k in range(_MAX_LEVELS * 2) if str(k) not in names)
-    levels = []
-    for level in range(count):
-        path = names[level] if level < len(names) else next(spare)
-        levels.append(LevelPlan(path, shape, chunks, shards))
-        shape = tuple(
-            -(-n // 2) if letter in "YX" else n
-            for n, letter in zip(shape, letters, strict=True)
-        )
+    paths = [*names[:count], *(next(spare) for _ in range(count - len(names)))]
+    levels = _levels(letters, shape, chunks, shards, paths)
     return VolumePlan(
         image.version,
         letters,
         order,
         dtype,
         _fill_value(source, dtype),
-        tuple(levels),
+        levels,
         processed_attributes(image, [level.path for level in levels], record),
         source.array.attributes if isinstance(source, ZarrSource) else {},
         layout,
         message,
     )
+
+
+def plan_empty(
+    letters: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    layout: ZarrLayout,
+    name: str,
+) -> VolumePlan:
+    """Plan an OME-Zarr 0.5 that is made of nothing.
+
+    Parameters
+    ----------
+    letters : str
+        Its axes, in OME-Zarr's order.
+    shape, dtype
+        Of the full resolution.
+    layout : ZarrLayout
+        What the user wants.
+    name : str
+        Of the image.
+    """
+    image = build_attributes(letters, name, "0.5", Calibration())
+    chunks = [
+        min(_CHUNK_SIDE, n) if letter in "YX" else 1
+        for n, letter in zip(shape, letters, strict=True)
+    ]
+    _replace(chunks, letters, layout.chunks, "chunks")
+    shards = None
+    if layout.shards is not None:
+        wanted = list(chunks)
+        _replace(wanted, letters, layout.shards, "shards")
+        _check_shards(wanted, chunks, dtype)
+        shards = tuple(wanted)
+    count = layout.num_levels or 1
+    levels = _levels(
+        letters, shape, tuple(chunks), shards, [str(k) for k in range(count)]
+    )
+    return VolumePlan(
+        "0.5",
+        letters,
+        tuple(range(len(letters))),
+        dtype,
+        0,
+        levels,
+        processed_attributes(image, [level.path for level in levels], None),
+        {},
+        layout,
+        "",
+    )
+
+
+def _levels(
+    letters: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    shards: tuple[int, ...] | None,
+    paths: Sequence[str],
+) -> tuple[LevelPlan, ...]:
+    """Resolutions, each of half the rows and columns of the one before."""
+    levels = []
+    for path in paths:
+        levels.append(LevelPlan(path, shape, chunks, shards))
+        shape = tuple(
+            -(-n // 2) if letter in "YX" else n
+            for n, letter in zip(shape, letters, strict=True)
+        )
+    return tuple(levels)
 
 
 def _output_axes(source: ImageSource) -> tuple[str, tuple[int, ...]]:

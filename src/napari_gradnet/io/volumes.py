@@ -12,6 +12,7 @@ from napari_gradnet.io._zarr_plan import (
     LevelPlan,
     VolumePlan,
     ZarrLayout,
+    plan_empty,
     plan_volume,
 )
 from napari_gradnet.io._zarr_read import ZarrSource, is_zarr
@@ -42,6 +43,7 @@ __all__ = [
     "is_zarr",
     "open_checked",
     "partial_folder",
+    "plan_empty",
     "plan_volume",
     "publish_folder",
     "remove_leftovers",
