@@ -124,6 +124,11 @@ class AdvancedOptions(QCollapsible):
             form.addRow("Guide", self.guide)
         self.addWidget(content)
         self.setDuration(0)
+        # napari paints checked buttons like a selection
+        self.toggleButton().setStyleSheet(
+            "QPushButton { background: transparent; border: none; text-align: left; "
+            "padding: 4px 0px; }"
+        )
         self._follow_preferences()
 
     def _follow_preferences(self) -> None:

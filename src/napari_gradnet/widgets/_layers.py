@@ -23,6 +23,7 @@ __all__ = [
     "Region",
     "full_data",
     "guess_layer_axes",
+    "is_preview",
     "result_keywords",
     "shifted",
     "view_region",
@@ -45,6 +46,12 @@ _NAMES = {"time": "T", "channel": "C", "depth": "Z", "row": "Y", "column": "X"}
 def full_data(layer: Image) -> Any:
     """Array of a layer at full resolution; numpy, dask or zarr, not copied."""
     return layer.data[0] if layer.multiscale else layer.data
+
+
+def is_preview(layer: Image) -> bool:
+    """Whether a layer is the preview of a widget."""
+    record = layer.metadata.get(METADATA_KEY)
+    return isinstance(record, dict) and bool(record.get("preview"))
 
 
 def guess_layer_axes(layer: Image) -> str:

@@ -46,21 +46,28 @@ class NoisePlot(QWidget):
         painter.setPen(QPen(text, 1))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         painter.drawLine(area.bottomLeft(), area.topLeft())
+        top = Qt.AlignmentFlag.AlignTop
+        bottom = Qt.AlignmentFlag.AlignBottom
+        left = Qt.AlignmentFlag.AlignLeft
+        painter.drawText(self.rect(), top | left, "noise variance")
         painter.drawText(
-            self.rect(),
-            Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft,
-            "noise variance",
-        )
-        painter.drawText(
-            self.rect(),
-            Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignRight,
-            "brightness",
+            self.rect(), bottom | Qt.AlignmentFlag.AlignHCenter, "brightness"
         )
         if self._noise is not None and len(self._noise.levels) > 1:
-            self._draw(painter, area, self._noise)
+            low, high, most = self._draw(painter, area, self._noise)
+            painter.setPen(QPen(text, 1))
+            for where, words in (
+                (bottom | left, f"{low:.4g}"),
+                (bottom | Qt.AlignmentFlag.AlignRight, f"{high:.4g}"),
+                (top | Qt.AlignmentFlag.AlignRight, f"up to {most:.3g}"),
+            ):
+                painter.drawText(self.rect(), where, words)
         painter.end()
 
-    def _draw(self, painter: QPainter, area: QRectF, noise: NoiseEstimate) -> None:
+    def _draw(
+        self, painter: QPainter, area: QRectF, noise: NoiseEstimate
+    ) -> tuple[float, float, float]:
+        """Draw points and law; returns the ends of both axes."""
         means, variances = np.array(noise.levels).T
         low, high = float(means.min()), float(means.max())
         span = max(high - low, 1e-12)
@@ -85,3 +92,4 @@ class NoisePlot(QWidget):
         painter.setBrush(self.palette().color(QPalette.ColorRole.WindowText))
         for mean, variance in zip(means.tolist(), variances.tolist(), strict=True):
             painter.drawEllipse(place(mean, variance), 2.5, 2.5)
+        return low, high, top

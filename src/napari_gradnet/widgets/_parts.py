@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_gradnet.widgets._layers import full_data, guess_layer_axes
+from napari_gradnet.widgets._layers import full_data, guess_layer_axes, is_preview
 from napari_gradnet.widgets._timing import TimeLeft
 
 if TYPE_CHECKING:
@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
     from napari_gradnet.events import Progress
 
-__all__ = ["AxesChips", "LayerBox", "RunBar", "connect", "note", "unwrap"]
+__all__ = [
+    "AxesChips",
+    "LayerBox",
+    "OptionalLayerBox",
+    "RunBar",
+    "connect",
+    "note",
+    "unwrap",
+]
 
 #: Letters that a chip offers, and what they mean.
 LETTERS = {
@@ -102,6 +110,9 @@ def note(text: str = "") -> QLabel:
     """Label for a sentence that wraps."""
     label = QLabel(text)
     label.setWordWrap(True)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    label.setContentsMargins(0, 0, 0, 0)
+    label.setStyleSheet("padding: 0px; margin: 0px;")
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
@@ -119,8 +130,9 @@ class LayerBox(QComboBox):
         self.setMinimumContentsLength(12)
         self.refresh()
         active = viewer.layers.selection.active
-        shown = [x for x in viewer.layers if isinstance(x, Image) and x.visible]
-        if isinstance(active, Image):
+        images = [x for x in viewer.layers if isinstance(x, Image)]
+        shown = [x for x in images if x.visible and not is_preview(x)]
+        if isinstance(active, Image) and not is_preview(active):
             self.set_layer(active)
         elif shown:
             self.set_layer(shown[-1])
@@ -157,6 +169,25 @@ class LayerBox(QComboBox):
         for index in range(self.count()):
             if self.itemData(index) is layer:
                 self.setCurrentIndex(index)
+
+
+class OptionalLayerBox(LayerBox):
+    """Choice of an image layer, or of none."""
+
+    none = "none"
+
+    def refresh(self, _: Any = None) -> None:
+        """Take the layers and their names anew; the choice stays."""
+        chosen = self.layer
+        self.blockSignals(True)
+        super().refresh()
+        self.blockSignals(True)  # that of the base has ended
+        self.insertItem(0, self.none, None)
+        found = [i for i in range(self.count()) if self.itemData(i) is chosen]
+        self.setCurrentIndex(found[0] if found else 0)
+        self.blockSignals(False)
+        if self.layer is not chosen:
+            self.currentIndexChanged.emit(self.currentIndex())
 
 
 class AxesChips(QWidget):

@@ -180,6 +180,8 @@ class LayerWidget(QWidget):
 
     def _keywords(self, task: _Task, name: str) -> dict[str, Any]:
         record = {"source": task.layer.name, **task.run.record}
+        if task.preview:
+            record["preview"] = True
         keywords = result_keywords(task.layer, name, record, task.run.region)
         return keywords | self._looks(task.run)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, Progress
-from napari_gradnet.values import robust_range
+from napari_gradnet.values import black_and_white
 from napari_gradnet.widgets._naive_work import GradientRun, PlaneRun
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.region import Region
 
-__all__ = ["PairRun", "TextureRun"]
+__all__ = ["TEXTURED", "PairRun", "TextureRun"]
 
 #: Label of textured pixels; smooth ones have none.
 TEXTURED = 1
@@ -78,7 +78,9 @@ class TextureRun(PlaneRun):
             )
             rgb = self.axes.is_rgb
             self._ranges = {
-                channel: robust_range([p[..., :3] if rgb else p for p in planes])
+                channel: black_and_white(
+                    self.image.dtype, [p[..., :3] if rgb else p for p in planes]
+                )
                 for channel, planes in samples.items()
             }
         return {"epsilon": self.epsilon, "black_white": list(self._ranges.values())}

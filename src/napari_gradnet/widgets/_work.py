@@ -65,8 +65,11 @@ class Inventory:
 
 
 def _card_line(header: Any) -> str:
+    """A sentence or two; the noise of a header may be a whole configuration."""
     colours = "colour" if header.channels == 3 else "grey"
-    parts = [header.description, f"For {colours} images.", header.noise]
+    parts = [header.description or f"For {colours} images"]
+    if not header.description and not header.noise.startswith("{"):
+        parts.append(header.noise)
     return " ".join(f"{p.rstrip('.')}." for p in parts if p)
 
 

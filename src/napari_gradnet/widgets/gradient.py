@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QVBoxLayout
 from superqt import QLabeledDoubleSlider
 
 from napari_gradnet.gradient import GradientKind
+from napari_gradnet.quality import EPSILON
 from napari_gradnet.widgets._layers import full_data, result_keywords, shifted
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._naive_work import GradientRun
-from napari_gradnet.widgets._parts import LayerBox, connect, note
+from napari_gradnet.widgets._parts import OptionalLayerBox, connect, note
 from napari_gradnet.widgets._task import LayerWidget
-from napari_gradnet.widgets._texture_work import PairRun, TextureRun
+from napari_gradnet.widgets._texture_work import TEXTURED, PairRun, TextureRun
 from napari_gradnet.widgets._timing import in_words
 
 if TYPE_CHECKING:
@@ -41,7 +43,9 @@ ABOUT = {
 #: Threshold: the magnitude's range, and the values that the GradNet paper tries.
 THRESHOLDS = (0.05, 4.5)
 PAPER = "The GradNet paper (sec. 5.4) uses 0.5, 1, 1.5 and 2"
-DEFAULT_THRESHOLD = 0.5
+DEFAULT_THRESHOLD = EPSILON
+#: Of textured pixels: seen on grey, green and magenta.
+COLOR = "#ffb000"
 #: Milliseconds without a change before the live preview starts.
 _DELAY = 150
 #: Pixels between two gradients side by side, as a part of their width.
@@ -49,18 +53,10 @@ _GAP = 0.02
 _PLACED = ("name", "metadata", "scale", "translate", "rotate", "shear", "affine")
 
 
-class BesideBox(LayerBox):
+class BesideBox(OptionalLayerBox):
     """Choice of a layer that is shown beside another one, or of none."""
 
-    def refresh(self, _: Any = None) -> None:
-        """Take the layers and their names anew; the choice stays."""
-        chosen = self.layer
-        super().refresh()
-        self.blockSignals(True)
-        self.insertItem(0, "nothing", None)
-        if chosen is None:
-            self.setCurrentIndex(0)
-        self.blockSignals(False)
+    none = "nothing"
 
 
 class GradientWidget(LayerWidget):
@@ -207,7 +203,10 @@ class GradientWidget(LayerWidget):
             names = (*_PLACED, "units", "axis_labels", "opacity")
             kept = {name: keywords[name] for name in names if name in keywords}
             kept["name"] = kept["name"].replace("gradient", "texture")
-            mask: Image = self._viewer.add_labels(run.result, **kept)
+            colors = {None: "transparent", TEXTURED: COLOR}
+            mask: Image = self._viewer.add_labels(
+                run.result, colormap=DirectLabelColormap(color_dict=colors), **kept
+            )
             return mask
         layer = super()._add_layer(run, keywords)
         if isinstance(run, PairRun):
