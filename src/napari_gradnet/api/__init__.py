@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         benchmark_card,
         benchmark_inference,
         benchmark_pairs,
+        benchmark_stack,
         benchmark_tiles,
     )
     from napari_gradnet.api._demo import demo
@@ -73,6 +74,7 @@ __all__ = [
     "benchmark_card",
     "benchmark_inference",
     "benchmark_pairs",
+    "benchmark_stack",
     "benchmark_tiles",
     "benchmark_training",
     "build_network",
@@ -120,6 +122,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "benchmark_inference",
         "benchmark_card",
         "benchmark_pairs",
+        "benchmark_stack",
         "benchmark_tiles",
     ),
     "api._demo": ("demo",),

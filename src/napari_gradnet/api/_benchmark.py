@@ -10,6 +10,7 @@ from napari_gradnet.inference.card import card_table, measure_card, write_metric
 from napari_gradnet.inference.models import find_model, list_models
 from napari_gradnet.inference.pairs import PairsRow, iter_pairs
 from napari_gradnet.inference.seams import TilesRow, iter_tile_effects
+from napari_gradnet.inference.stack_memory import StackMemory, measure_stack_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ __all__ = [
     "benchmark_card",
     "benchmark_inference",
     "benchmark_pairs",
+    "benchmark_stack",
     "benchmark_tiles",
 ]
 
@@ -100,6 +102,19 @@ def benchmark_pairs(
     yield from iter_pairs(
         [str(noisy)], [str(clean)], models=chosen, naive=naive, **options
     )
+
+
+def benchmark_stack(model: str, **options: Any) -> StackMemory:
+    """Measure the memory that ``gradnet denoise`` takes for a long TIFF stack.
+
+    Parameters
+    ----------
+    model : str
+        Name or file of a grey model.
+    **options
+        ``num_planes``, ``size``, ``folder``, ``device``: see `inference.stack_memory`.
+    """
+    return measure_stack_memory(model, **options)
 
 
 def benchmark_tiles(

@@ -196,6 +196,27 @@ def tiles(folder: Path, models: tuple[str, ...], **options: Any) -> None:
         )
 
 
+@command.command("stack")
+@click.argument("model")
+@click.option("--planes", "num_planes", default=2048, show_default=True)
+@click.option("--size", default=1024, show_default=True, help="Side, pixels.")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where there is room for the stack, twice.",
+)
+@_DEVICE
+def stack(model: str, **options: Any) -> None:
+    """Denoise a long 16-bit TIFF stack and watch the memory."""
+    from napari_gradnet import api
+
+    row = api.benchmark_stack(model, **options)
+    click.echo(
+        f"{row.gigabytes:.2f} GB in {row.num_planes} planes: {row.seconds:.0f} s, "
+        f"peak memory {row.peak_megabytes:.0f} MB"
+    )
+
+
 def _parse_crops(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, int]:
