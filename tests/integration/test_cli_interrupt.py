@@ -51,9 +51,12 @@ def job(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         process.communicate()
 
 
-def test_an_interrupt_leaves_no_trace(job: tuple[subprocess.Popen[str], Path]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_trace(
+    job: tuple[subprocess.Popen[str], Path], number: int
+) -> None:
     process, folder = job
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "Interrupted."

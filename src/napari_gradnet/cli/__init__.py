@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import signal
 from typing import TYPE_CHECKING
 
 import click
@@ -102,6 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 wrong use, 130 interrupted.
     """
+    # as Ctrl-C does, so that temporary files are removed
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = gradnet.main(arguments, prog_name="gradnet", standalone_mode=False)
     except click.ClickException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,17 +24,17 @@ __all__ = [
 ]
 
 
-class ImageNetwork(nn.Module):
+class ImageNetwork(nn.Module, ABC):
     """Base of the networks: image in, image out, of any size."""
 
     @property
+    @abstractmethod
     def receptive_radius(self) -> int:
         """Pixels around an output pixel that it depends on, attention apart."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Draw fresh weights."""
-        raise NotImplementedError
 
 
 def conv3x3(in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv2d:
