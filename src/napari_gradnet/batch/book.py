@@ -253,6 +253,7 @@ class Book:
                     "allow overwriting"
                 )
                 raise FileFormatError(msg)
+            task.target.parent.mkdir(parents=True, exist_ok=True)
             self.journal.start(task.name, fingerprint, again=entry is not None)
         except BaseException:
             job.close()

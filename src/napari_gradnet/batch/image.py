@@ -149,7 +149,6 @@ class ImageJob(Job):
     # ---------------------------------------------------------------- life cycle
     def prepare(self) -> None:
         """Settle what all planes share; start or find the spool."""
-        self.output.parent.mkdir(parents=True, exist_ok=True)
         image = self._image
         fingerprint = dict(self.fingerprint)
         self._spool = self._find_spool(fingerprint)

@@ -34,6 +34,7 @@ def stack_path(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 def job(path: Path, options: BatchOptions = MEDIAN, **keywords: bool) -> ImageJob:
     output = path.parent / "made" / path.name
+    output.parent.mkdir(exist_ok=True)
     return ImageJob(path, output, make_operation(options), **keywords)
 
 
@@ -127,7 +128,6 @@ def test_a_spool_of_other_options_is_refused(stack_path: Path) -> None:
 def test_a_torn_spool_is_begun_anew(stack_path: Path) -> None:
     work = job(stack_path)
     path = spool_path(work.output)
-    path.parent.mkdir()
     for torn in (b"", b"gradnet spool 1\n\x10", b"rubbish" * 9):
         path.write_bytes(torn)
         with pytest.raises(FileFormatError, match="damaged"):
