@@ -13,7 +13,7 @@ from napari_gradnet.axes import resolve_axes
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, Progress, drain
 from napari_gradnet.metrics import affine_fit, psnr, ssim, textured_mask
-from napari_gradnet.values import check_dtype, robust_range
+from napari_gradnet.values import black_and_white, check_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -87,7 +87,7 @@ def measure_quality(
     value_range : (float, float) or "auto"
         Black and white, in the units of the reference. ``"auto"`` takes 0 and 255 for
         8-bit numbers, 0 and 1 for floats between them, and else the reference's
-        percentiles 0.1 and 99.9.
+        percentiles 0.1 and 99.9; see `values.black_and_white`.
     epsilon : float
         Least Sobel gradient of the reference, black to white being 0 to 1, that counts
         as texture; see `metrics.textured_mask`.
@@ -186,18 +186,12 @@ def _finite(plane: NDArray[Any]) -> NDArray[Any]:
 def _auto_range(
     dtype: np.dtype[Any], reference: Any, read: Any, numbers: list[int]
 ) -> tuple[float, float]:
-    if dtype == np.uint8:
-        return 0, 255
     samples = []
-    low, high = math.inf, -math.inf
-    for number in numbers:
+    for number in numbers if dtype != np.uint8 else ():
         plane = read(reference, number)
-        low, high = min(low, float(plane.min())), max(high, float(plane.max()))
         step = max(1, max(plane.shape[:2]) // 512)
         samples.append(plane[::step, ::step].copy())
-    if dtype.kind == "f" and low >= 0 and 0 < high <= 1:
-        return 0, 1
-    return robust_range(samples)
+    return black_and_white(dtype, samples)
 
 
 def _figures(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RANGE_PERCENTILES",
+    "black_and_white",
     "cast_values",
     "check_dtype",
     "nonfinite_message",
@@ -131,3 +132,32 @@ def robust_range(samples: Sequence[NDArray[Any]]) -> tuple[float, float]:
     if high <= low:
         low, high = min(low, 0.0), max(low, 0.0)
     return (low, high) if high > low else (0.0, 1.0)
+
+
+def black_and_white(
+    dtype: DTypeLike, samples: Sequence[NDArray[Any]]
+) -> tuple[float, float]:
+    """What counts as 0 and 1 where images are measured.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the image.
+    samples : sequence of ndarray
+        Parts of it; not looked at where 8 bits settle it.
+
+    Returns
+    -------
+    low, high : float
+        0 and 255 of 8-bit numbers; 0 and 1 of floats from 0 to 1 of which some are
+        above 0.5; else see `robust_range`.
+    """
+    checked = np.dtype(dtype)
+    if checked == np.uint8:
+        return 0.0, 255.0
+    if checked.kind == "f" and samples:
+        low = min(float(s.min()) for s in samples)
+        high = max(float(s.max()) for s in samples)
+        if low >= 0 and 0.5 < high <= 1:
+            return 0.0, 1.0
+    return robust_range(samples)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QPushButton,
     QSpinBox,
@@ -114,7 +115,10 @@ class BatchForm(QWidget):
         form = QFormLayout(content)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Axes", self.axes)
+        label = QLabel("Axes")
+        # as wide as the labels above it
+        label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Ensemble "))
+        form.addRow(label, self.axes)
         form.addRow("Format", self.format)
         form.addRow("Threads", self.workers)
         form.addRow("Existing", self.overwrite)

@@ -72,7 +72,7 @@ class InputList(QWidget):
         super().__init__()
         self.list = _DropList()
         self.list.dropped.connect(self.add)
-        self.list.setFixedHeight(5 * self.list.fontMetrics().height())
+        self.list.setFixedHeight(4 * self.list.fontMetrics().height())
         self.buttons = {
             "Add files ...": self.ask_files,
             "Add folder ...": self.ask_folder,

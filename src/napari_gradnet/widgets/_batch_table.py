@@ -41,7 +41,7 @@ class FileTable(QTableWidget):
         self.setHorizontalHeaderLabels(_COLUMNS)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setMinimumHeight(140)
+        self.setMinimumHeight(80)
         self.setWordWrap(False)
         if (rows := self.verticalHeader()) is not None:
             rows.setVisible(False)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import METADATA_KEY, guess_layer_axes, view_region
-from napari_gradnet.widgets._parts import LayerBox, RunBar, connect
+from napari_gradnet.widgets._parts import LayerBox, OptionalLayerBox, RunBar, connect
 from napari_gradnet.widgets._task import sentence_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Chosen", "CompareTab", "ReferenceBox", "ScopeBox", "source_of"]
 
-_NONE = "none"
 #: What the name of a layer without noise may hold.
 _CLEAN = ("clean", "reference", "ground truth", "target")
 
@@ -36,7 +35,7 @@ def source_of(layer: Image | None) -> str:
     return str(record.get("source", "")) if isinstance(record, dict) else ""
 
 
-class ReferenceBox(LayerBox):
+class ReferenceBox(OptionalLayerBox):
     """Choice of a layer without noise, or none."""
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -44,19 +43,6 @@ class ReferenceBox(LayerBox):
         names = [self.itemText(i).lower() for i in range(self.count())]
         clean = [i for i, name in enumerate(names) if any(k in name for k in _CLEAN)]
         self.setCurrentIndex(clean[0] if len(clean) == 1 else 0)
-
-    def refresh(self, _: Any = None) -> None:
-        """Take the layers and their names anew; the choice stays."""
-        chosen = self.layer
-        self.blockSignals(True)
-        super().refresh()
-        self.blockSignals(True)  # that of the base has ended
-        self.insertItem(0, _NONE, None)
-        found = [i for i in range(self.count()) if self.itemData(i) is chosen]
-        self.setCurrentIndex(found[0] if found else 0)
-        self.blockSignals(False)
-        if self.layer is not chosen:
-            self.currentIndexChanged.emit(self.currentIndex())
 
 
 class Chosen(Protocol):

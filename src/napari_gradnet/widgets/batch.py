@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QPlainTextEdit,
     QPushButton,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +22,7 @@ from napari_gradnet.widgets._batch_form import BatchForm
 from napari_gradnet.widgets._batch_table import FileTable
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._parts import RunBar, unwrap
+from napari_gradnet.widgets._scrolled import ScrolledPage
 from napari_gradnet.widgets._task import sentence_of
 from napari_gradnet.widgets._timing import in_words
 from napari_gradnet.widgets._work import take_inventory
@@ -57,15 +59,18 @@ class BatchWidget(QWidget):
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(5000)
-        self.log.setFixedHeight(6 * self.log.fontMetrics().height())
-        self.log.setPlaceholderText("log")
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.table, "Files")
+        self.tabs.addTab(self.log, "Log")
         self.bar = RunBar(self._viewer, {"Run": self.run}, self._cancel)
-        column = QVBoxLayout(self)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.form)
         column.addWidget(self.bar)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.log)
+        column.addWidget(self.tabs, 1)
         column.addLayout(self._build_copies())
+        QVBoxLayout(self).addWidget(ScrolledPage(page))
         self.job = Job(self)
         self.job.progressed.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
@@ -131,8 +136,8 @@ class BatchWidget(QWidget):
         line = f"{words[event.state]}: {event.path}"
         if event.state == "done":
             line += f" \u2192 {event.output} ({in_words(event.seconds)})"
-        if event.message:
-            line += f": {event.message}"
+        if event.message:  # which may begin with the path
+            line += f": {event.message.removeprefix(f'{event.path}: ')}"
         self.log.appendPlainText(line)
 
     def _on_ended(self, outcome: Outcome) -> None:

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
-from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
@@ -23,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._parts import note, unwrap
+from napari_gradnet.widgets._scrolled import ScrolledPage
 from napari_gradnet.widgets._train_check import TrainingCheck
 from napari_gradnet.widgets._train_data import collect_images
 from napari_gradnet.widgets._train_form import TrainForm
@@ -66,33 +65,6 @@ def _prepare(
         shutil.rmtree(folder, ignore_errors=True)  # made for this training alone
         raise
     return images.message
-
-
-class _Scrolled(QScrollArea):
-    """A page that scrolls up and down, and is never narrower than what it holds."""
-
-    def __init__(self, page: QWidget) -> None:
-        super().__init__()
-        self.setWidgetResizable(True)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(page)
-
-    def _wide(self, size: QSize) -> QSize:
-        page, bar = self.widget(), self.verticalScrollBar()
-        wanted = 0 if page is None else page.minimumSizeHint().width()
-        wanted += 0 if bar is None else bar.sizeHint().width()
-        return QSize(max(size.width(), wanted), size.height())
-
-    def minimumSizeHint(self) -> QSize:
-        """As wide as the page and its bar need."""
-        return self._wide(super().minimumSizeHint())
-
-    def sizeHint(self) -> QSize:
-        """As tall as the page."""
-        page = self.widget()
-        hint = super().sizeHint() if page is None else page.sizeHint()
-        return self._wide(hint)
 
 
 class TrainWidget(QWidget):
@@ -161,7 +133,7 @@ class TrainWidget(QWidget):
         QVBoxLayout(second).addWidget(self.monitor)
         self.pages = QStackedWidget()
         for page in (first, second):
-            self.pages.addWidget(_Scrolled(page))
+            self.pages.addWidget(ScrolledPage(page))
         # else napari leaves half of the height empty
         both = QSizePolicy.Policy.MinimumExpanding
         self.setSizePolicy(QSizePolicy.Policy.Preferred, both)
