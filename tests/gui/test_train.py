@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import yaml
-from tests.gui.conftest import TIMEOUT
 
 from napari_gradnet.bundle import read_header
 from napari_gradnet.widgets import _models, _train_keep, _train_session, _work
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
 
+#: Generous: processes start slowly on busy machines.
+TIMEOUT = 300_000
 TINY = {
     "name": "tiny",
     "network": {
@@ -63,8 +64,9 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_training_left() -> Iterator[None]:
-    """End what a test has started."""
+def no_training_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """End what a test has started, which does not step back behind other programs."""
+    monkeypatch.setattr(_train_session, "_STEP_BACK", 0)
     yield
     session = current_session()
     if session is not None and session._process is not None:

@@ -148,6 +148,8 @@ class TrainMonitor(QWidget):
             going or (state in ("paused", "failed") and session.checkpoint)
         )
         self.back_button.setEnabled(not session.active)
+        known = history.psnr.points or not session.active
+        self.psnr.waiting = "" if known else "comes with the first validation"
         self.loss.set_points(history.loss.points)
         self.psnr.set_points(history.psnr.points, history.noisy_psnr)
 

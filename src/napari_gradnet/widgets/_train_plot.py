@@ -32,6 +32,11 @@ class CurvePlot(QWidget):
         Behind the numbers.
     logarithmic : bool
         Draw the logarithm.
+
+    Attributes
+    ----------
+    waiting : str
+        Stands there as long as there are no points.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class CurvePlot(QWidget):
     ) -> None:
         super().__init__()
         self.title, self.unit, self.logarithmic = title, unit, logarithmic
+        self.waiting = ""
         self.points: list[tuple[float, float]] = []
         self.reference: float | None = None
         self.setMinimumHeight(110)
@@ -82,6 +88,8 @@ class CurvePlot(QWidget):
                 self.rect(), flags.AlignBottom | flags.AlignLeft, self._range()
             )
             self._draw(painter, area)
+        else:
+            painter.drawText(area, flags.AlignCenter, self.waiting)
         painter.end()
 
     def _range(self) -> str:
