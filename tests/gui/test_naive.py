@@ -141,3 +141,38 @@ def test_the_plot_draws_the_law(
     widget.plot.set_noise(None)
     empty = widget.plot.grab().toImage()
     assert drawn != empty
+
+
+def test_the_sample_stack_shows_its_camera(qtbot: QtBot, viewer: ViewerModel) -> None:
+    from napari_gradnet.widgets import _sample_data as sample
+
+    data, keywords, _ = sample.fluorescence_stack()[1]
+    viewer.add_image(data, **keywords)
+    widget = open_widget(qtbot, viewer, "gaussian")
+    (noise,) = widget.noise
+    assert abs(noise.gain / sample.GAIN - 1) < 0.1
+    assert abs(noise.offset - sample.OFFSET) < 2
+    assert f"gain {noise.gain:.3g}" in widget.told.text()
+
+
+def test_live_preview_waits_for_the_noise(
+    qtbot: QtBot, viewer: ViewerModel, noisy: NDArray[Any]
+) -> None:
+    viewer.add_image(noisy, name="cells")
+    widget = NaiveWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.methods.setCurrentText("gaussian")
+    widget.live.setChecked(True)
+    widget._preview_live()  # as the timer does, but before the noise is known
+    assert widget.noise is None
+    assert not widget.job.running
+    qtbot.waitUntil(lambda: "cells preview" in viewer.layers, timeout=TIMEOUT)
+    assert widget.noise is not None
+    qtbot.waitUntil(lambda: not widget.job.running, timeout=TIMEOUT)
+    viewer.dims.set_current_step(0, 1)  # the view is followed too
+    preview = viewer.layers["cells preview"]
+    qtbot.waitUntil(
+        lambda: preview.data_to_world((0, 0, 0))[0] == 1 and not widget.job.running,
+        timeout=TIMEOUT,
+    )
+    widget.live.setChecked(False)

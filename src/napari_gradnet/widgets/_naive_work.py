@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientRun", "NaiveOptions", "NaiveRun", "PlaneRun", "iter_estimate"]
 
-#: Planes from which the noise is estimated, for each channel.
-_NUM_PLANES = 8
+#: Values from which the noise of a channel is estimated, and its fewest and most
+#: planes.
+_NUM_VALUES = 1 << 23
+_FEWEST_PLANES, _MOST_PLANES = 2, 32
 #: Pixels around a part, so that its edges are not those of the image.
 _MARGIN = 32
 #: Values that settle how a gradient is displayed.
@@ -42,10 +45,12 @@ def iter_estimate(image: Any, axes: ImageAxes) -> Generator[Event, None, Noise]:
     from napari_gradnet import api
 
     at = axes.axes.find("C")
+    size = max(1, math.prod(axes.plane_shape))
+    most = min(max(_NUM_VALUES // size, _FEWEST_PLANES), _MOST_PLANES)
     estimates = []
     for channel in range(axes.length("C")):
         indices = [i for i in axes.iter_planes() if at < 0 or i[at] == channel]
-        count = min(len(indices), _NUM_PLANES)
+        count = min(len(indices), most)
         chosen = np.linspace(0, len(indices) - 1, count).round().astype(int)
         planes = []
         for number in chosen:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QVBoxLayout
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout
 from superqt import QLabeledDoubleSlider
 
 from napari_gradnet.gradient import GradientKind
 from napari_gradnet.quality import EPSILON
 from napari_gradnet.widgets._layers import full_data, result_keywords, shifted
+from napari_gradnet.widgets._live import LiveWidget
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._naive_work import GradientRun
-from napari_gradnet.widgets._parts import OptionalLayerBox, connect, note
-from napari_gradnet.widgets._task import LayerWidget
+from napari_gradnet.widgets._parts import OptionalLayerBox, note
 from napari_gradnet.widgets._texture_work import TEXTURED, PairRun, TextureRun
 from napari_gradnet.widgets._timing import in_words
 
@@ -46,8 +46,6 @@ PAPER = "The GradNet paper (sec. 5.4) uses 0.5, 1, 1.5 and 2"
 DEFAULT_THRESHOLD = EPSILON
 #: Of textured pixels: seen on grey, green and magenta.
 COLOR = "#ffb000"
-#: Milliseconds without a change before the live preview starts.
-_DELAY = 150
 #: Pixels between two gradients side by side, as a part of their width.
 _GAP = 0.02
 _PLACED = ("name", "metadata", "scale", "translate", "rotate", "shear", "affine")
@@ -59,7 +57,7 @@ class BesideBox(OptionalLayerBox):
     none = "nothing"
 
 
-class GradientWidget(LayerWidget):
+class GradientWidget(LiveWidget):
     """Sobel gradients of a layer; of colours, that of their mean.
 
     Parameters
@@ -70,14 +68,7 @@ class GradientWidget(LayerWidget):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "gradient", "Compute")
-        self._again = False
-        self._delay = QTimer(self)
-        self._delay.setSingleShot(True)
-        self._delay.setInterval(_DELAY)
-        self._delay.timeout.connect(self._preview_live)
         self._build()
-        self.job.ended.connect(self._on_job_ended)
-        self._follow()
         self._on_layer()
 
     def _build(self) -> None:
@@ -95,7 +86,6 @@ class GradientWidget(LayerWidget):
             "Compute also makes the gradient of this layer, such as the denoised one, "
             "and puts it to the right, with one contrast for both"
         )
-        self.live = QCheckBox("follow the view and every change")
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Layer", self.layers)
@@ -113,28 +103,9 @@ class GradientWidget(LayerWidget):
         column.addWidget(self.keep_button)
         column.addStretch()
         self.kinds.currentTextChanged.connect(self._on_kind)
-        self.threshold.valueChanged.connect(self._on_change)
-        self.live.toggled.connect(self._on_change)
+        self.threshold.valueChanged.connect(self._on_form)
         remember_fields("gradient", kind=self.kinds, threshold=self.threshold)
         self._on_kind(self.kinds.currentText())
-
-    def _follow(self) -> None:
-        """Preview again where another part is on screen."""
-        viewer = self._viewer
-        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
-        for emitter in (
-            viewer.dims.events.point,
-            viewer.dims.events.order,
-            camera.events.zoom,
-            camera.events.center,
-        ):
-            connect(self, emitter, self._on_moved)
-
-    # --------------------------------------------------------------- preview
-
-    def _on_layer(self, _: Any = None) -> None:
-        super()._on_layer()
-        self._on_moved()
 
     def _on_kind(self, kind: str) -> None:
         self.about.setText(ABOUT[kind])
@@ -143,29 +114,11 @@ class GradientWidget(LayerWidget):
             part.setVisible(mask)
         for other in (self.beside, self._beside_label):
             other.setVisible(not mask)
-        self._on_change()
+        self._on_form()
 
-    def _on_change(self, _: Any = None) -> None:
+    def _on_form(self, _: Any = None) -> None:
         # a preview that is there follows the form, live or not
         if self.live.isChecked() or self._preview is not None:
-            self._delay.start()
-
-    def _on_moved(self, _: Any = None) -> None:
-        if self.live.isChecked():
-            self._delay.start()
-
-    def _preview_live(self) -> None:
-        if self.layers.layer is None:
-            return
-        if self._task is None:
-            self.preview()
-        elif self._task.preview:
-            self._again = True
-            self.cancel()
-
-    def _on_job_ended(self, _: Any) -> None:
-        if self._again:
-            self._again = False
             self._delay.start()
 
     # ------------------------------------------------------------------ work

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout
 from superqt import QLabeledDoubleSlider
 
 from napari_gradnet import api
@@ -15,10 +15,11 @@ from napari_gradnet.naive import get_method
 from napari_gradnet.widgets._advanced import VST
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import full_data
+from napari_gradnet.widgets._live import LiveWidget
+from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._naive_work import NaiveOptions, NaiveRun, iter_estimate
 from napari_gradnet.widgets._noise_plot import NoisePlot
 from napari_gradnet.widgets._parts import note
-from napari_gradnet.widgets._task import LayerWidget
 from napari_gradnet.widgets._timing import in_words
 
 if TYPE_CHECKING:
@@ -30,11 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NaiveWidget"]
 
-#: Milliseconds without a change before the live preview starts.
-_DELAY = 300
 
-
-class NaiveWidget(LayerWidget):
+class NaiveWidget(LiveWidget):
     """Denoise a layer with a classical method, in a thread.
 
     Parameters
@@ -46,17 +44,11 @@ class NaiveWidget(LayerWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "naively denoised", "Denoise")
         self.noise: tuple[NoiseEstimate, ...] | None = None
-        self._again = False
-        self._again_preview = False
-        self._build()
+        self._estimate_again = False
         self.estimator = Job(self)
         self.estimator.ended.connect(self._on_noise)
-        self._delay = QTimer(self)
-        self._delay.setSingleShot(True)
-        self._delay.setInterval(_DELAY)
-        self._delay.timeout.connect(self._preview_live)
+        self._build()
         self.axes.changed.connect(self._estimate)
-        self.job.ended.connect(self._on_job_ended)
         self._on_layer()
 
     def _build(self) -> None:
@@ -65,7 +57,8 @@ class NaiveWidget(LayerWidget):
         self.about = note()
         self.methods.currentTextChanged.connect(self._on_method)
         self.told = note()
-        self.told.setMinimumHeight(2 * self.told.fontMetrics().lineSpacing())
+        self.told.setAlignment(Qt.AlignmentFlag.AlignVCenter)
+        self.told.setMinimumHeight(3 * self.told.fontMetrics().lineSpacing())
         self.factor = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.factor.setRange(0.25, 3.0)
         self.factor.setDecimals(2)
@@ -74,7 +67,6 @@ class NaiveWidget(LayerWidget):
         self.vst = QComboBox()
         for text, value in VST.items():
             self.vst.addItem(text, value)
-        self.live = QCheckBox("follow every change")
         self.plot = NoisePlot()
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -94,7 +86,9 @@ class NaiveWidget(LayerWidget):
         column.addStretch()
         self.factor.valueChanged.connect(self._on_change)
         self.vst.currentIndexChanged.connect(self._on_change)
-        self.live.toggled.connect(self._on_change)
+        remember_fields(
+            "naive", method=self.methods, strength=self.factor, stabilise=self.vst
+        )
         self._on_method(self.methods.currentText())
 
     def options(self) -> NaiveOptions:
@@ -117,7 +111,7 @@ class NaiveWidget(LayerWidget):
             self.told.setText("")
             return
         if self.estimator.running:
-            self._again = True
+            self._estimate_again = True
             self.estimator.cancel()
             return
         try:
@@ -129,13 +123,14 @@ class NaiveWidget(LayerWidget):
         self.estimator.start(iter_estimate(full_data(layer), axes))
 
     def _on_noise(self, outcome: Outcome) -> None:
-        if self._again:
-            self._again = False
+        if self._estimate_again:
+            self._estimate_again = False
             self._estimate()
         elif outcome.error is not None:
             self.told.setText(str(outcome.error))
         elif outcome.value is not None:
             self._show_noise(outcome.value)
+            self._on_change()
 
     def _show_noise(self, noise: tuple[NoiseEstimate, ...] | None) -> None:
         self.noise = noise
@@ -149,21 +144,9 @@ class NaiveWidget(LayerWidget):
         self.about.setText(get_method(name).summary)
         self._on_change()
 
-    def _on_change(self, _: Any = None) -> None:
-        if self.live.isChecked():
-            self._delay.start()
-
-    def _preview_live(self) -> None:
-        if self._task is None:
-            self.preview()
-        elif self._task.preview:
-            self._again_preview = True
-            self.cancel()
-
-    def _on_job_ended(self, _: Outcome) -> None:
-        if self._again_preview:
-            self._again_preview = False
-            self._delay.start()
+    def _can_preview(self) -> bool:
+        # the noise is on its way, and known to the preview then
+        return super()._can_preview() and not self.estimator.running
 
     # ------------------------------------------------------------------ work
 
