@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from napari_gradnet.config.base import FrozenModel
+from napari_gradnet.errors import ConfigError
 
 __all__ = [
     "BpgNoise",
@@ -25,6 +26,7 @@ __all__ = [
     "PoissonGaussianNoise",
     "PoissonNoise",
     "describe_noise_config",
+    "parse_noise",
 ]
 
 #: A fixed value, or the lowest and the highest of a range.
@@ -218,6 +220,34 @@ def describe_noise_config(noise: NoiseConfig) -> str:
         return f"camera noise, gain {_in_words(noise.gain)} counts an electron"
     name, field, unit = _WORDS[noise.kind]
     return f"{name} {_in_words(getattr(noise, field))} {unit}".strip()
+
+
+def parse_noise(words: str) -> NoiseConfig:
+    """Read a noise model from a word such as ``poisson=4``.
+
+    Parameters
+    ----------
+    words : str
+        A kind and its number: gaussian (sigma, levels of 255), poisson and
+        poisson-gaussian (peak), camera (electrons), jpeg (quality), jpeg2000 (dB) or
+        bpg (quantiser).
+
+    Raises
+    ------
+    ConfigError
+        The kind is unknown or the number no number of its kind.
+    """
+    kind, _, number = words.partition("=")
+    try:
+        value = float(number)
+        values = {"kind": kind, _WORDS[kind][1]: value}
+        return TypeAdapter(NoiseConfig).validate_python(values)
+    except (KeyError, ValueError) as error:
+        msg = (
+            f"{words!r} is no noise: write KIND=NUMBER, such as poisson=4, with one of "
+            f"{', '.join(_WORDS)}"
+        )
+        raise ConfigError(msg) from error
 
 
 def _in_words(value: NoiseRange) -> str:

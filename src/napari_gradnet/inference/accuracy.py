@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from napari_gradnet.config.noise import (
+    GaussianNoise,
+    NoiseConfig,
+    PoissonGaussianNoise,
+    PoissonNoise,
+    describe_noise_config,
+    parse_noise,
+)
 from napari_gradnet.data.files import expand_paths, read_image
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.models import Model, open_model
 from napari_gradnet.inference.naive import naive_denoise
-from napari_gradnet.metrics import psnr, ssim
+from napari_gradnet.metrics import psnr, split_psnr, ssim
+from napari_gradnet.noise.add import add_noise, noise_generator
+from napari_gradnet.noise.stabilize import Stabilizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,8 +47,10 @@ class AccuracyRow:
     ----------
     method : str
         Model or naive denoiser; ``noisy`` for the input.
+    noise : str
+        In words.
     sigma : float
-        Noise, levels of 255.
+        Of white Gaussian noise, levels of 255; NaN for other noise.
     psnr : float
         dB, over all channels, output clipped to [0, 1].
     ssim : float
@@ -45,14 +58,18 @@ class AccuracyRow:
     seconds : float
         An image, on average.
     num_images : int
+    split : tuple of (float, float, float)
+        For each epsilon: itself, and PSNR of the textured and of the smooth pixels.
     """
 
     method: str
+    noise: str
     sigma: float
     psnr: float
     ssim: float
     seconds: float
     num_images: int
+    split: tuple[tuple[float, float, float], ...] = ()
 
 
 def read_clean(path: Path, *, grey: bool, crop: int | None = None) -> Image:
@@ -76,6 +93,27 @@ def noisy_image(clean: Image, sigma: float, seed: int) -> Image:
     return clean + np.float32(sigma / 255) * noise
 
 
+def _degraded(clean: Image, noise: NoiseConfig, seed: int) -> Image:
+    if isinstance(noise, GaussianNoise):
+        return noisy_image(clean, float(noise.sigma), seed)  # type: ignore[arg-type]
+    first = np.ascontiguousarray(np.atleast_3d(clean).transpose(2, 0, 1))
+    batch = torch.from_numpy(first)[None]
+    result = add_noise(batch, noise, noise_generator(seed))[0].numpy()
+    return np.ascontiguousarray(result.transpose(1, 2, 0).reshape(clean.shape))
+
+
+def _what_is_known(noise: NoiseConfig) -> dict[str, Any]:
+    """What naive denoisers are told: the true noise, as options of `naive_denoise`."""
+    if isinstance(noise, GaussianNoise):
+        return {"sigma": float(noise.sigma) / 255, "vst": False}  # type: ignore[arg-type]
+    if isinstance(noise, PoissonNoise):
+        return {"vst": Stabilizer(1 / float(noise.peak), 0.0, 0.0)}  # type: ignore[arg-type]
+    if isinstance(noise, PoissonGaussianNoise):
+        gain = 1 / float(noise.peak)  # type: ignore[arg-type]
+        return {"vst": Stabilizer(gain, 0.0, noise.ratio)}
+    return {"vst": "auto"}
+
+
 def _methods(
     models: Sequence[str | Model],
     naive: Sequence[str],
@@ -84,14 +122,14 @@ def _methods(
     device: str,
     precision: Precision,
     ensemble: bool,
-) -> Iterator[tuple[str, Callable[[Image, float], Image]]]:
+) -> Iterator[tuple[str, Callable[[Image, NoiseConfig], Image]]]:
     axes = "YX" if grey else "YXS"
     yield "noisy", lambda noisy, _: noisy
     for name in naive:
 
-        def naively(noisy: Image, sigma: float, name: str = name) -> Image:
+        def naively(noisy: Image, noise: NoiseConfig, name: str = name) -> Image:
             return naive_denoise(
-                noisy, name, sigma=sigma / 255, vst=False, axes=axes
+                noisy, name, axes=axes, dtype="float32", **_what_is_known(noise)
             ).astype(np.float32)
 
         yield name, naively
@@ -104,7 +142,7 @@ def _methods(
         if model.header.channels != (1 if grey else 3):
             continue
 
-        def network(noisy: Image, _: float, model: Model = model) -> Image:
+        def network(noisy: Image, _: NoiseConfig, model: Model = model) -> Image:
             return denoise(
                 noisy,
                 model,
@@ -121,6 +159,8 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     folder: str | Path,
     *,
     sigmas: Sequence[float] = (15.0, 25.0, 50.0),
+    noises: Sequence[str] = (),
+    split: Sequence[float] = (),
     models: Sequence[str | Model] = (),
     naive: Sequence[str] = (),
     grey: bool = False,
@@ -131,18 +171,24 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     precision: Precision = "auto",
     ensemble: bool = False,
 ) -> Iterator[AccuracyRow]:
-    """Measure methods on white Gaussian noise, one row a method and sigma.
+    """Measure methods on images with made noise, one row a method and noise.
 
     Parameters
     ----------
     folder : path
         Clean images.
     sigmas : sequence of float
-        Levels of 255.
+        White Gaussian noise, levels of 255; 0 for the clean images themselves.
+    noises : sequence of str
+        Other noise in the place of `sigmas`, such as ``poisson=4``: see
+        `config.noise.parse_noise`.
+    split : sequence of float
+        Gradients (epsilon) that part textured from smooth pixels: see `textured_mask`.
     models : sequence of str or Model
         Those with another number of channels are left out.
     naive : sequence of str
-        Classical methods; they are told the true sigma.
+        Classical methods; they are told the true sigma, and for Poisson noise work
+        behind the stabilisation of its true gain and read noise.
     grey : bool
         Turn the images to luma.
     crop : int, optional
@@ -173,18 +219,51 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     methods = _methods(
         models, naive, grey=grey, device=device, precision=precision, ensemble=ensemble
     )
+    kinds: list[NoiseConfig] = [parse_noise(words) for words in noises]
+    if not kinds:
+        kinds = [GaussianNoise(sigma=sigma) for sigma in sigmas]
+    channel = None if grey else -1
     for name, method in methods:
-        for sigma in sigmas:
+        for noise in kinds:
             scores = []
+            parts = []
             for number, clean in enumerate(cleans):
-                noisy = noisy_image(clean, sigma, seed + number)
+                noisy = _degraded(clean, noise, seed + number)
                 began = time.perf_counter()
-                denoised = method(noisy, sigma)
+                denoised = method(noisy, noise)
                 seconds = time.perf_counter() - began
-                channel = None if grey else -1
                 quality = ssim(denoised.clip(0, 1), clean, channel_axis=channel)
                 scores.append((psnr(denoised, clean), quality, seconds))
+                parts.append([_parts(denoised, clean, each, channel) for each in split])
             mean_psnr, mean_ssim, mean_seconds = np.mean(scores, axis=0).tolist()
+            gaussian = isinstance(noise, GaussianNoise)
             yield AccuracyRow(
-                name, float(sigma), mean_psnr, mean_ssim, mean_seconds, len(cleans)
+                name,
+                describe_noise_config(noise),
+                float(noise.sigma) if gaussian else float("nan"),  # type: ignore[union-attr,arg-type]
+                mean_psnr,
+                mean_ssim,
+                mean_seconds,
+                len(cleans),
+                _mean_parts(split, parts),
             )
+
+
+def _parts(
+    denoised: Image, clean: Image, epsilon: float, channel: int | None
+) -> tuple[float, float]:
+    values = split_psnr(denoised, clean, epsilon, channel_axis=channel)
+    return values.textured, values.smooth
+
+
+def _mean_parts(
+    split: Sequence[float], parts: Sequence[Sequence[tuple[float, float]]]
+) -> tuple[tuple[float, float, float], ...]:
+    """Means over the images that have such a part."""
+    if not split:
+        return ()
+    means = np.nanmean(np.array(parts), axis=0).tolist()
+    return tuple(
+        (float(epsilon), textured, smooth)
+        for epsilon, (textured, smooth) in zip(split, means, strict=True)
+    )

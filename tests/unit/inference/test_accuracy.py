@@ -1,0 +1,93 @@
+"""The accuracy benchmark against the metrics and the noise that it claims to add."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from imageio.v3 import imwrite
+from skimage import data
+
+from napari_gradnet.errors import ConfigError, InputError
+from napari_gradnet.inference.accuracy import iter_accuracy, noisy_image
+from napari_gradnet.metrics import split_psnr
+from napari_gradnet.naive import naive_denoise
+
+
+@pytest.fixture
+def folder(tmp_path):
+    imwrite(tmp_path / "a.png", data.camera()[100:196, 200:300])
+    imwrite(tmp_path / "b.png", data.camera()[300:396, 100:200])
+    return tmp_path
+
+
+def _rows(folder, **options):
+    return {r.method: r for r in iter_accuracy(folder, grey=True, **options)}
+
+
+def test_gaussian_noise_is_as_strong_as_it_says(folder):
+    row = _rows(folder, sigmas=[25])["noisy"]
+    assert row.sigma == 25
+    assert row.noise == "Gaussian noise, sigma 25 of 255"
+    # clipping to [0, 1] takes some of the noise away
+    assert 0 < row.psnr - 20 * math.log10(255 / 25) < 1
+    assert row.num_images == 2
+
+
+@pytest.mark.parametrize(("peak", "words"), [(4, "4"), (120, "120")])
+def test_poisson_noise_has_the_variance_of_its_peak(folder, peak, words):
+    row = _rows(folder, noises=[f"poisson={peak}"])["noisy"]
+    cleans = [data.camera()[a, b] / 255 for a, b in _corners()]
+    # PSNR of unclipped Poisson noise is that of mean / peak; clipping helps a little
+    expected = np.mean([10 * math.log10(peak / clean.mean()) for clean in cleans])
+    assert expected - 0.1 < row.psnr < expected + 1.5
+    assert row.noise == f"Poisson noise, {words} photons at full scale"
+    assert math.isnan(row.sigma)
+
+
+def _corners():
+    return [
+        (slice(100, 196), slice(200, 300)),
+        (slice(300, 396), slice(100, 200)),
+    ]
+
+
+def test_naive_methods_know_the_noise(folder):
+    rows = _rows(folder, noises=["poisson=30"], naive=["wavelet"])
+    assert rows["wavelet"].psnr > rows["noisy"].psnr + 3
+
+
+def test_clean_images_pass_through_sigma_zero(folder):
+    rows = _rows(folder, sigmas=[0], models=["dncnn-gray"])
+    assert rows["noisy"].psnr == math.inf
+    assert 30 < rows["dncnn-gray"].psnr < 70
+
+
+def test_textured_and_smooth_parts(folder):
+    epsilons = (0.5, 1.0)
+    options = {"sigmas": [20.0], "naive": ["gaussian"], "split": epsilons}
+    row = _rows(folder, **options)["gaussian"]
+    parts = []
+    for number, corner in enumerate(_corners()):
+        clean = (data.camera()[corner] / 255).astype(np.float32)
+        noisy = noisy_image(clean, 20.0, number)
+        result = naive_denoise(noisy, "gaussian", sigma=20 / 255, vst=False)
+        parts.append([split_psnr(result, clean, e) for e in epsilons])
+    for place, (epsilon, textured, smooth) in enumerate(row.split):
+        assert epsilon == epsilons[place]
+        values = [p[place] for p in parts]
+        assert textured == pytest.approx(np.mean([v.textured for v in values]))
+        assert smooth == pytest.approx(np.mean([v.smooth for v in values]))
+        assert textured < smooth
+
+
+@pytest.mark.parametrize("words", ["poisson", "poisson=0", "fog=3", "jpeg=900", "=1"])
+def test_unknown_noise_is_refused(folder, words):
+    with pytest.raises(ConfigError, match="is no noise: write KIND=NUMBER"):
+        next(iter_accuracy(folder, noises=[words]))
+
+
+def test_a_limit_of_none_is_refused(folder):
+    with pytest.raises(InputError, match="limit=0"):
+        next(iter_accuracy(folder, limit=0))
