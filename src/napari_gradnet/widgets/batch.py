@@ -133,12 +133,14 @@ class BatchWidget(QWidget):
 
     def _write_log(self, event: FileEvent) -> None:
         words = {"done": "done", "skipped": "done before", "failed": "FAILED"}
-        line = f"{words[event.state]}: {event.path}"
+        line = str(event.path)
         if event.state == "done":
             line += f" \u2192 {event.output} ({in_words(event.seconds)})"
-        if event.message:  # which may begin with the path
-            line += f": {event.message.removeprefix(f'{event.path}: ')}"
-        self.log.appendPlainText(line)
+        if event.message.startswith(str(event.path)):
+            line = event.message
+        elif event.message:
+            line += f": {event.message}"
+        self.log.appendPlainText(f"{words[event.state]}: {line}")
 
     def _on_ended(self, outcome: Outcome) -> None:
         if outcome.error is not None:
