@@ -215,9 +215,11 @@ class TrainingSession(QObject):
         self._lines, self._errors = b"", ""
         self._process = process
         process.start(sys.executable, words)
-        if hasattr(os, "setpriority"):  # the viewer goes first
+        if sys.platform != "win32":  # the viewer goes first
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, int(process.processId()), _STEP_BACK)
+                child = int(process.processId())
+                now = os.getpriority(os.PRIO_PROCESS, child)
+                os.setpriority(os.PRIO_PROCESS, child, min(now + _STEP_BACK, 19))
 
     def _ask_to_stop(self) -> None:
         if self._process is None:
