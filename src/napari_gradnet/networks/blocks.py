@@ -18,6 +18,7 @@ __all__ = [
     "ImageNetwork",
     "conv3x3",
     "convolution_radius",
+    "exactly",
     "global_average",
     "init_kaiming",
     "quieten",
@@ -40,6 +41,22 @@ class ImageNetwork(nn.Module, ABC):
 def conv3x3(in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv2d:
     """A 3x3 convolution with zero padding that keeps the size."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+
+
+def exactly(layer: nn.Module, features: Tensor) -> Tensor:
+    """Run a layer in float32, also where the network around it runs in 16 bits.
+
+    The first layer and the last features before the long skip carry the image itself:
+    their rounding, not that of the many layers between, is what 16 bits cost. Training
+    needs no such care and keeps its speed.
+    """
+    kind = features.device.type
+    if layer.training or not torch.is_autocast_enabled(kind):
+        result: Tensor = layer(features)
+        return result
+    with torch.autocast(kind, enabled=False):
+        result = layer(features.float())
+    return result
 
 
 def init_kaiming(network: nn.Module, generator: torch.Generator | None = None) -> None:

@@ -20,6 +20,7 @@ from napari_gradnet.networks.blocks import (
     ImageNetwork,
     conv3x3,
     convolution_radius,
+    exactly,
     init_kaiming,
     quieten,
 )
@@ -154,7 +155,7 @@ class GradNet(ImageNetwork):
         features = self.grid(noisy)
         if self.config.fusion == "I":
             features = self._fuse(features, gradient)
-        features = torch.relu(self.head(features))
+        features = torch.relu(exactly(self.head, features))
         if self.config.fusion == "II":
             features = self._fuse(features, gradient)
         features = self.body(features)

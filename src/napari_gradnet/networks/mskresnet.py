@@ -18,6 +18,7 @@ from napari_gradnet.networks.blocks import (
     ImageNetwork,
     conv3x3,
     convolution_radius,
+    exactly,
     init_kaiming,
     quieten,
 )
@@ -43,10 +44,16 @@ class ResUnit(nn.Module):
 
 
 class ResidualModule(nn.Module):
-    """Residual units, medium skip, convolution, channel attention."""
+    """Residual units, medium skip, convolution, channel attention.
 
-    def __init__(self, width: int, config: MSKResNetConfig) -> None:
+    The last of them has its convolution computed exactly (see `exactly`).
+    """
+
+    def __init__(
+        self, width: int, config: MSKResNetConfig, *, is_last: bool = False
+    ) -> None:
         super().__init__()
+        self.is_last = is_last
         self.units = nn.Sequential(
             *(
                 ResUnit(width, batch_norm=config.batch_norm)
@@ -60,7 +67,8 @@ class ResidualModule(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         inner = self.units(features)
         if self.merge is not None:
-            inner = self.merge(torch.cat([features, inner], 1))
+            both = torch.cat([features, inner], 1)
+            inner = exactly(self.merge, both) if self.is_last else self.merge(both)
         else:
             inner = features + inner
         return self.attention(inner)
@@ -79,7 +87,10 @@ class ResidualModules(nn.Module):
     def __init__(self, width: int, config: MSKResNetConfig) -> None:
         super().__init__()
         self.blocks = nn.Sequential(
-            *(ResidualModule(width, config) for _ in range(config.num_modules))
+            *(
+                ResidualModule(width, config, is_last=number == config.num_modules)
+                for number in range(1, config.num_modules + 1)
+            )
         )
         self.small_branches = not config.batch_norm
 
@@ -128,5 +139,5 @@ class MSKResNet(ImageNetwork):
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoised images, shape (N, C, H, W)."""
-        features = self.body(torch.relu(self.head(self.grid(noisy))))
+        features = self.body(torch.relu(exactly(self.head, self.grid(noisy))))
         return noisy + self.grid.back(self.tail(features), noisy)
