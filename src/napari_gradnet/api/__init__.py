@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     )
     from napari_gradnet.api._benchmark import (
         benchmark_accuracy,
+        benchmark_batch,
         benchmark_card,
         benchmark_inference,
+        benchmark_overhead,
         benchmark_pairs,
         benchmark_stack,
         benchmark_tiles,
@@ -71,8 +73,10 @@ __all__ = [
     "TrainingSpeedRow",
     "analyze_residual",
     "benchmark_accuracy",
+    "benchmark_batch",
     "benchmark_card",
     "benchmark_inference",
+    "benchmark_overhead",
     "benchmark_pairs",
     "benchmark_stack",
     "benchmark_tiles",
@@ -120,6 +124,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "api._benchmark": (
         "benchmark_accuracy",
         "benchmark_inference",
+        "benchmark_batch",
+        "benchmark_overhead",
         "benchmark_card",
         "benchmark_pairs",
         "benchmark_stack",

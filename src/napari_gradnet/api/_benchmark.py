@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_gradnet.batch.benchmark import (
+    BatchSpeedRow,
+    OverheadRow,
+    iter_batch_speed,
+    iter_overhead,
+)
 from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
@@ -172,3 +178,39 @@ def benchmark_card(
         f"{kind} {loss:.4f} dB" for kind, loss in metrics["precision_loss_db"].items()
     )
     return f"{card_table(metrics)}\n\nLost by 16-bit arithmetic: {losses}"
+
+
+def benchmark_batch(
+    model: str = "dn-resnet-13-gray", **options: Any
+) -> Iterator[BatchSpeedRow]:
+    """Measure many files and a volume from disk to disk beside the bare network.
+
+    Parameters
+    ----------
+    model : str
+        Name or file of a grey model.
+    **options
+        ``num_files``, ``size``, ``num_planes``, ``workers``, ``distributed``,
+        ``device``, ``vst``, ``folder``: see `batch.benchmark`.
+
+    Yields
+    ------
+    BatchSpeedRow
+    """
+    yield from iter_batch_speed(model, **options)
+
+
+def benchmark_overhead(**options: Any) -> Iterator[OverheadRow]:
+    """Measure what the engines of a batch cost, with units that only wait.
+
+    Parameters
+    ----------
+    **options
+        ``units``, ``unit_seconds``, ``most_workers``, ``folder``: see
+        `batch.benchmark`.
+
+    Yields
+    ------
+    OverheadRow
+    """
+    yield from iter_overhead(**options)

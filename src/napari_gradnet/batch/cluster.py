@@ -9,6 +9,7 @@ the same bytes.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import pickle
 import queue
 import threading
@@ -33,6 +34,10 @@ __all__ = ["ClusterEngine", "connect"]
 
 #: Tasks with the scheduler, for each thread of a worker: one runs, the others wait.
 _AHEAD = 4
+#: Short units share a task, so that it lasts about so long: a task costs the scheduler
+#: a millisecond, and a loaded machine much more.
+_TASK_SECONDS = 0.5
+_MOST_UNITS = 64
 #: Files whose units are with the scheduler at a time, beside those of one plane.
 _OPEN_FILES = 8
 _TICK = 0.2
@@ -125,9 +130,18 @@ class _JobCache:
 _cache = _JobCache()
 
 
-def run_unit(key: str, pickled: bytes, unit: str) -> UnitResult:
-    """Run one unit of a prepared job; a task on a worker."""
-    return _cache.get(key, pickled).run(unit)
+def run_units(
+    key: str, pickled: bytes, units: list[str]
+) -> tuple[list[UnitResult], BaseException | None]:
+    """Run units of a prepared job, up to the first that fails; a task on a worker."""
+    results: list[UnitResult] = []
+    job = _cache.get(key, pickled)
+    for unit in units:
+        try:
+            results.append(job.run(unit))
+        except Exception as error:  # noqa: BLE001 - the finished ones must not be lost
+            return results, error
+    return results, None
 
 
 @dataclass
@@ -168,6 +182,20 @@ class _Open:
     units: Iterator[str]
     stage: int = 0
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    peeked: list[str] = field(default_factory=list)
+
+    def take(self, count: int) -> list[str]:
+        """Take the next units of the stage that an earlier run has not finished."""
+        missing = (unit for unit in self.units if unit not in self.run.finished)
+        rest = itertools.islice(missing, count - len(self.peeked))
+        taken = [*self.peeked, *rest]
+        self.peeked = []
+        return taken
+
+    def peek(self) -> bool:
+        """Whether the stage has more units to give out."""
+        self.peeked = self.take(1)
+        return bool(self.peeked)
 
 
 class ClusterEngine:
@@ -195,6 +223,7 @@ class ClusterEngine:
         self._ask_again = 0.0
         self._closing = 0
         self._busy = 0.0
+        self._count = 0
         self._began = time.monotonic()
         self._ended = self._began
         self._threads = 1
@@ -260,17 +289,23 @@ class ClusterEngine:
             if not (self._submit_unit() or self._begin(tasks, book, pool)):
                 return
 
+    def _units_a_task(self) -> int:
+        if not self._count:
+            return 1
+        fitting = _TASK_SECONDS * self._count / max(self._busy, 1e-9)
+        return int(min(max(fitting, 1), _MOST_UNITS))
+
     def _submit_unit(self) -> bool:
-        """Give out one unit of an opened file, if there is one."""
+        """Give out the next units of an opened file, if there are any."""
         for opened in self._opened:
             run = opened.run
-            unit = None if run.error else next(opened.units, None)
-            while unit is not None and unit in run.finished:
-                unit = next(opened.units, None)
-            if unit is None:
+            if run.error is not None:
+                continue
+            units = opened.take(self._units_a_task())
+            if not units:
                 continue
             future = self._client.submit(
-                run_unit, opened.key, opened.pickled, unit, pure=False
+                run_units, opened.key, opened.pickled, units, pure=False
             )
             run.pending += 1
             self._follow(future, run, opened)
@@ -338,9 +373,14 @@ class ClusterEngine:
 
     def _take(self, book: Book, run: FileRun, opened: _Open | None, value: Any) -> None:
         self._ended = time.monotonic()
-        results = [value] if opened is not None else value.results
+        if opened is not None:
+            results, error = value
+            run.error = run.error or error
+        else:
+            results = value.results
         for result in results:
             self._busy += result.seconds
+            self._count += 1
             book.unit_done(run, result)
         if opened is None:
             book.finished(run, value.noise, value.message)
@@ -349,13 +389,7 @@ class ClusterEngine:
         """Go to the next stage, or end the file, when nothing is on its way."""
         run = opened.run
         while run.pending == 0:
-            rest = (
-                None
-                if run.error
-                else next((u for u in opened.units if u not in run.finished), None)
-            )
-            if rest is not None:
-                opened.units = _chained(rest, opened.units)
+            if run.error is None and opened.peek():
                 return
             opened.stage += 1
             if run.error is not None or opened.stage >= len(run.stages):
@@ -376,11 +410,6 @@ class ClusterEngine:
 def _is_large(job: Job) -> bool:
     """Whether units are given out one by one."""
     return not getattr(job, "is_small", False)
-
-
-def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _waiting_events(book: Book) -> Iterator[FileEvent]:

@@ -102,6 +102,20 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
     show_default=True,
     help="'none' for none.",
 )
+@click.option(
+    "--noise",
+    "noises",
+    multiple=True,
+    metavar="KIND=NUMBER",
+    help="Instead of --sigma: poisson=PEAK, poisson-gaussian=PEAK, jpeg=QUALITY, ...",
+)
+@click.option(
+    "--split",
+    multiple=True,
+    type=float,
+    metavar="EPSILON",
+    help="PSNR of textured and smooth pixels too (gradient above EPSILON or not).",
+)
 @_GREY
 @click.option("--crop", type=click.IntRange(8), help="Centre crop (Kodak24: 500).")
 @_LIMIT
@@ -112,19 +126,33 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
 def accuracy(
     folder: Path, models: tuple[str, ...], naive: tuple[str, ...], **options: Any
 ) -> None:
-    """Measure PSNR and SSIM on white Gaussian noise, unclipped and unquantised."""
+    """Measure PSNR and SSIM on made noise, unclipped and unquantised.
+
+    Naive denoisers are told the true noise, networks are told nothing.
+    """
     from napari_gradnet import api
 
     methods = () if naive == ("none",) else naive
     rows = api.benchmark_accuracy(folder, models or None, methods, **options)
-    click.echo(f"{'method':22s}{'sigma':>6s}{'PSNR':>8s}{'SSIM':>8s}{'s/image':>9s}")
+    other = bool(options["noises"])
+    width = 48 if other else 6
+    title = "noise" if other else "sigma"
+    click.echo(
+        f"{'method':22s}{title:>{width}s}{'PSNR':>8s}{'SSIM':>8s}{'s/image':>9s}"
+    )
     count = 0
     for row in rows:
         count = row.num_images
+        noise = row.noise if other else f"{row.sigma:g}"
         click.echo(
-            f"{row.method:22s}{row.sigma:6g}{row.psnr:8.2f}{row.ssim:8.4f}"
+            f"{row.method:22s}{noise:>{width}s}{row.psnr:8.2f}{row.ssim:8.4f}"
             f"{row.seconds:9.3f}"
         )
+        for epsilon, textured, smooth in row.split:
+            click.echo(
+                f"  gradient above {epsilon:g}: textured {textured:.2f} dB, "
+                f"smooth {smooth:.2f} dB"
+            )
     click.echo(f"{count} images of {folder.name}; SSIM window 7; means over images")
 
 
@@ -295,3 +323,69 @@ def training(networks: tuple[str, ...], **options: Any) -> None:
         f"device: {device}; batches of {options['batch_size']} patches of "
         f"{options['patch_size']} pixels; DataLoader: {options['workers']} processes"
     )
+
+
+@command.command("batch")
+@click.option("--model", default="dn-resnet-13-gray", show_default=True)
+@click.option("--files", "num_files", default=200, show_default=True, help="TIFFs.")
+@click.option("--size", default=1024, show_default=True, help="Side, pixels.")
+@click.option(
+    "--planes",
+    "num_planes",
+    default=32,
+    show_default=True,
+    help="Of the OME-Zarr volume; 0 for none.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Those of auto if not given.")
+@click.option(
+    "--distributed", default=2, show_default=True, help="Dask processes; 0 for none."
+)
+@_DEVICE
+@click.option("--vst", type=click.Choice(["auto", "off"]), default="auto")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The disk to measure; made files are removed.",
+)
+def batch(workers: int | None, vst: str, **options: Any) -> None:
+    """Measure many files and a volume, from disk to disk, beside the bare network."""
+    from napari_gradnet import api
+
+    click.echo(
+        f"{'what':38s}{'MP':>8s}{'s':>9s}{'MP/s':>8s}{'of bare':>9s}{'busy':>7s}"
+        f"{'peak MB':>9s}"
+    )
+    rows = api.benchmark_batch(
+        workers=workers or "auto", vst="auto" if vst == "auto" else False, **options
+    )
+    for row in rows:
+        busy = "" if row.utilisation is None else f"{row.utilisation:.0%}"
+        click.echo(
+            f"{row.what:38s}{row.megapixels:8.1f}{row.seconds:9.2f}"
+            f"{row.megapixels_per_second:8.3f}{row.fraction:9.2f}{busy:>7s}"
+            f"{row.peak_megabytes:9.0f}"
+        )
+
+
+@command.command("overhead")
+@click.option("--units", default=2000, show_default=True, help="That do not wait.")
+@click.option(
+    "--unit-seconds", default=0.05, show_default=True, help="Of a simulated device."
+)
+@click.option("--most-workers", default=4, show_default=True, help="Dask processes.")
+def overhead(**options: Any) -> None:
+    """Measure what the engines of a batch cost, with units that only wait."""
+    from napari_gradnet import api
+
+    click.echo(
+        f"{'engine':14s}{'workers':>8s}{'units':>8s}{'s/unit':>8s}{'s':>9s}"
+        f"{'ms a unit':>11s}{'speed-up':>10s}{'10^6 units':>13s}"
+    )
+    for row in api.benchmark_overhead(**options):
+        speedup = "" if row.speedup is None else f"{row.speedup:.2f}"
+        minutes = row.milliseconds_a_unit / 1e3 * 1e6 / 60
+        click.echo(
+            f"{row.engine:14s}{row.workers:8d}{row.units:8d}{row.unit_seconds:8.3f}"
+            f"{row.seconds:9.2f}{row.milliseconds_a_unit:11.3f}{speedup:>10s}"
+            f"{minutes:9.1f} min"
+        )
