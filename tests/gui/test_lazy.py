@@ -13,7 +13,7 @@ from tests.gui.test_denoise import Watched, open_widget, run
 from napari_gradnet import api
 from napari_gradnet.axes import ImageAxes
 from napari_gradnet.widgets._layers import METADATA_KEY
-from napari_gradnet.widgets._lazy import _SERVERS, LazyPlanes
+from napari_gradnet.widgets._lazy import LazyPlanes
 from napari_gradnet.widgets._task import LAZY
 
 if TYPE_CHECKING:
@@ -117,9 +117,12 @@ def test_only_what_is_shown_is_denoised(
     assert not layer.data.is_ready((2,))
     np.testing.assert_allclose(np.asarray(layer.data), expected, atol=1)
     assert layer.metadata[METADATA_KEY]["operation"] == "denoise lazily"
-    assert len(_SERVERS) == 1
+    server = layer.data.server
+    assert server is not None
     viewer.layers.remove(layer)
-    assert not _SERVERS
+    assert layer.data.server is None
+    viewer.dims.set_current_step(0, 1)
+    assert not server.job.running
 
 
 def test_three_dimensions_are_not_computed_in_the_gui(
@@ -164,7 +167,7 @@ def test_an_error_is_told_once(
         raise OSError(msg)
 
     watched.then = fail
-    (server,) = _SERVERS
+    server = layer.data.server
     with qtbot.waitSignal(server.job.ended, timeout=TIMEOUT):
         viewer.layers[0].visible = False
         viewer.dims.set_current_step(0, 3)

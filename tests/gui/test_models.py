@@ -174,19 +174,17 @@ def test_the_form_opens_as_it_was_left(qtbot: QtBot, viewer: ViewerModel) -> Non
     viewer.add_image(np.zeros((3, 32, 32), np.uint8))
     first = DenoiseWidget(viewer)
     qtbot.addWidget(first)
-    first.scope.setCurrentText("current view")
     first.advanced.ensemble.setChecked(True)
     first.advanced.vst.setCurrentText("never")
     second = DenoiseWidget(viewer)
     qtbot.addWidget(second)
-    assert second.scope.currentText() == "current view"
     assert second.advanced.values()["ensemble"] is True
     assert second.advanced.values()["vst"] is False
-    remember("denoise", "scope", "no such choice")
+    remember("denoise", "stabilise", "no such choice")
     remember("denoise", "ensemble", "neither")
     third = DenoiseWidget(viewer)
     qtbot.addWidget(third)
-    assert third.scope.currentText() == "whole stack"
+    assert third.advanced.values()["vst"] == "auto"
     assert third.advanced.values()["ensemble"] is False
     for widget in (first, second, third):
         qtbot.waitUntil(lambda w=widget: not w.scout.running, timeout=TIMEOUT)

@@ -46,8 +46,6 @@ __all__ = ["LazyPlanes", "LazyRun", "PlaneServer"]
 _SLICING = "napari.layers._scalar_field._slice"
 #: Share of the free memory that finished planes may fill.
 _SHARE = 0.25
-#: Servers of the layers that are in a viewer: nobody else holds them.
-_SERVERS: set[PlaneServer] = set()
 
 
 class LazyPlanes:
@@ -78,6 +76,8 @@ class LazyPlanes:
         plane = int(np.prod(axes.plane_shape)) * self.dtype.itemsize
         self._most = max(1, num_bytes // max(1, plane))
         self._lock = threading.Lock()
+        #: What shows them lives as long as they do.
+        self.server: PlaneServer | None = None
 
     @property
     def size(self) -> int:
@@ -235,7 +235,7 @@ class PlaneServer(QObject):
             event.connect(self._on_moved)
         layer.events.visible.connect(self._on_visible)
         viewer.layers.events.removed.connect(self._on_removed)
-        _SERVERS.add(self)
+        layer.data.server = self
         self._on_moved()
 
     def _position(self) -> Position | None:
@@ -279,7 +279,7 @@ class PlaneServer(QObject):
         self._on_moved()
 
     def _on_ended(self, outcome: Outcome) -> None:
-        if self not in _SERVERS:
+        if self._layer.data.server is not self:  # the layer was removed
             return
         if outcome.error is not None:
             self._wanted = False  # asking again would fail again
@@ -294,7 +294,7 @@ class PlaneServer(QObject):
             emitter.disconnect(self._on_moved)
         self._layer.events.visible.disconnect(self._on_visible)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        _SERVERS.discard(self)
+        self._layer.data.server = None
 
 
 def _compute(planes: LazyPlanes, position: Position) -> Generator[Event, None, None]:

@@ -5,6 +5,9 @@ No Qt here.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import gc
 import logging
 import time
 from dataclasses import dataclass, field
@@ -94,12 +97,27 @@ def _take_inventory(folder: Path) -> Generator[Event, None, Inventory]:
     own = _read_headers(folder)
     names = api.list_devices()
     devices = {name: describe_device(resolve_device(name)) for name in names}
+    _warm_up()
     return Inventory(
         {name: _card_line(header) for name, header in packaged.items()},
         devices,
         {path: _card_line(header) for path, header in own.items()},
         frozenset(k for k, h in {**packaged, **own}.items() if h.guide is None),
     )
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Run a network once in a process: the first preview waits for no more imports.
+
+    What they leave is looked through for garbage now, and not in the middle of work:
+    that would stop the viewer for a tenth of a second.
+    """
+    from napari_gradnet import api
+
+    with contextlib.suppress(GradNetError):  # no model is packaged
+        api.denoise(np.zeros((32, 32), np.uint8), device="cpu", axes="YX")
+    gc.collect()
 
 
 def _read_headers(folder: Path) -> dict[str, ModelHeader]:

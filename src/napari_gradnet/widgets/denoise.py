@@ -95,7 +95,6 @@ class DenoiseWidget(LayerWidget):
         column.addStretch()
         remember_fields(
             "denoise",
-            scope=self.scope,
             ensemble=self.advanced.ensemble,
             stabilise=self.advanced.vst,
         )
