@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from napari_gradnet.experiments.comparison import Result, check_claims, iter_comparison
+from napari_gradnet.experiments.comparison import (
+    Result,
+    check_claims,
+    choose_cases,
+    iter_comparison,
+)
 from napari_gradnet.experiments.definitions import COMPARISONS
 from napari_gradnet.training.events import StepDone, Validated
 
@@ -18,6 +23,7 @@ _TITLES = "  ".join(f"{c.name}: {c.title}." for c in COMPARISONS.values())
 @click.argument("name", type=click.Choice(list(COMPARISONS)))
 @click.argument("images", type=click.Path(exists=True, file_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folders.")
+@click.option("--case", "cases", multiple=True, help="Only these; all by default.")
 @click.option("--patches", default=20_000, show_default=True, help="Each case's.")
 @click.option("--crops", default=1, show_default=True, help="Of an image an epoch.")
 @click.option("--learning-rate", default=1e-3, show_default=True)
@@ -31,6 +37,7 @@ def command(
     name: str,
     images: str,
     output: Path | None,
+    cases: tuple[str, ...],
     patches: int,
     crops: int,
     log_every: int,
@@ -39,7 +46,7 @@ def command(
     **training: Any,
 ) -> None:
     """Run a comparison and print its table."""
-    comparison = COMPARISONS[name]
+    comparison = choose_cases(COMPARISONS[name], cases)
     training["num_threads"] = training.pop("threads")
     results: dict[str, Result] = {}
     for event in iter_comparison(

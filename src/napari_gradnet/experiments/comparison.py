@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.bundle import load_model, read_header
 from napari_gradnet.config.training import Experiment
 from napari_gradnet.data.files import expand_paths
+from napari_gradnet.errors import ConfigError
 from napari_gradnet.networks.registry import count_parameters
 from napari_gradnet.training.loop import Trainer
 
@@ -24,6 +25,7 @@ __all__ = [
     "Comparison",
     "Result",
     "check_claims",
+    "choose_cases",
     "iter_comparison",
 ]
 
@@ -134,6 +136,23 @@ class Comparison:
             },
         }
         return Experiment.parse(values)
+
+
+def choose_cases(comparison: Comparison, names: Sequence[str]) -> Comparison:
+    """Keep only some cases of a comparison; all when none is named.
+
+    Raises
+    ------
+    ConfigError
+        It has no such case.
+    """
+    known = [case.name for case in comparison.cases]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        msg = f"no case {', '.join(unknown)} in {comparison.name}: {', '.join(known)}"
+        raise ConfigError(msg)
+    kept = tuple(c for c in comparison.cases if not names or c.name in names)
+    return replace(comparison, cases=kept)
 
 
 def _shrink(network: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from napari_gradnet.errors import ConfigError
 from napari_gradnet.experiments import COMPARISONS, Result, iter_comparison
-from napari_gradnet.experiments.comparison import check_claims
+from napari_gradnet.experiments.comparison import check_claims, choose_cases
 from napari_gradnet.networks.registry import build, count_parameters
 from napari_gradnet.training.events import StepDone
 
@@ -97,3 +98,13 @@ def test_networks_have_about_as_many_weights() -> None:
     assert min(counts) > 0.13e6
     assert max(counts) < 0.17e6
     assert max(counts) / min(counts) < 1.15
+
+
+def test_some_cases_only() -> None:
+    guides = COMPARISONS["guides"]
+    some = choose_cases(guides, ["oracle", "mskresnet"])
+    assert [c.name for c in some.cases] == ["mskresnet", "oracle"]
+    assert some.claims == guides.claims
+    assert choose_cases(guides, ()) == guides
+    with pytest.raises(ConfigError, match="no case clean in guides: mskresnet, noisy"):
+        choose_cases(guides, ["clean"])
