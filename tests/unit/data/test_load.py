@@ -105,6 +105,33 @@ def test_bad_lists_of_pairs(tmp_path: Path, text: str, message: str) -> None:
         load_images(source(pairs=str(tmp_path / "none.csv")), 1, 16)
 
 
+def test_pairs_in_the_layout_of_sidd(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Data/SCENE/SCENE_{NOISY,GT}_SRGB_NUMBER.PNG, two pairs a scene."""
+    expected = []
+    for scene in ("0001_001_S6_00100_N", "0002_001_S6_00800_L"):
+        folder = tmp_path / "Data" / f"{scene[:-2]}_{scene[-1]}"
+        folder.mkdir(parents=True)
+        for number in ("010", "011"):
+            clean = rng.integers(0, 200, (40, 48, 3), dtype=np.uint8)
+            save(folder / f"{scene[:4]}_GT_SRGB_{number}.PNG", clean)
+            save(folder / f"{scene[:4]}_NOISY_SRGB_{number}.PNG", clean + 30)
+            expected.append(clean)
+    data = f"{tmp_path}/Data/*"
+    loaded = load_images(
+        source(
+            noisy=f"{data}/*_NOISY_SRGB_*.PNG",
+            clean=f"{data}/*_GT_SRGB_*.PNG",
+            check_alignment=False,
+        ),
+        3,
+        16,
+    )
+    assert len(loaded.clean) == 4
+    for clean, noisy, truth in zip(loaded.clean, loaded.noisy, expected, strict=True):
+        assert np.array_equal(clean, truth.transpose(2, 0, 1))
+        assert np.array_equal(noisy, clean + 30)
+
+
 def test_what_cannot_be_used_is_listed(tmp_path: Path, grey: NDArray[np.uint8]) -> None:
     save(tmp_path / "good.png", grey)
     save(tmp_path / "small.png", grey[:10])
