@@ -164,10 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.model != "auto":
         widget.models.box.setCurrentIndex(widget.models.box.findData(options.model))
     pulse.phase = "denoising"
+    # connected last: the widget has added its layer by then, in the same beat
+    widget.job.ended.connect(lambda _: setattr(pulse, "phase", "adding the result"))
     widget.bar.buttons["Denoise"].click()
     _wait(lambda: not widget.job.running, options.seconds)
     widget.cancel()
-    pulse.phase = "ending"
     _wait(lambda: not widget.job.running, 60)
     _wait(lambda: False, 1)
     pulse.stop()
