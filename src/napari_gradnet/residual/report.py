@@ -240,8 +240,8 @@ def _report(values: NDArray[np.float64], figures: list[PlaneFigures]) -> Residua
                 mean, sigma, values.size, counts, edges, empty, 0.0, 0.0, (kind,)
             )
         msg = (
-            f"{values.size} finite pixels are too few to judge what was removed: give "
-            f"at least {SMALLEST} x {SMALLEST}"
+            f"too few finite pixels ({values.size}) to judge what was removed: give at "
+            f"least {SMALLEST} x {SMALLEST}"
         )
         raise InputError(msg)
     everywhere, flat, steep = (

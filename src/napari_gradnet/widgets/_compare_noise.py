@@ -90,9 +90,23 @@ class NoiseTab(CompareTab):
             "colormap": "gray",
             "contrast_limits": (report.mean - reach, report.mean + reach),
             "gamma": 1.0,
-            "multiscale": False,
         }
-        data = removed_noise(full_data(before), full_data(after), rgb=before.rgb)
-        self.layer = viewer.add_image(data, **keywords)
+        levels = [
+            removed_noise(first, second, rgb=before.rgb)
+            for first, second in _common_levels(before, after)
+        ]
+        if len(levels) > 1:
+            self.layer = viewer.add_image(levels, multiscale=True, **keywords)
+        else:
+            self.layer = viewer.add_image(levels[0], multiscale=False, **keywords)
         self.chosen.before.set_layer(before)
         self.chosen.after.set_layer(after)
+
+
+def _common_levels(first: Image, second: Image) -> list[tuple[Any, Any]]:
+    """Data of two layers, at all resolutions where these are the same."""
+    if first.multiscale and second.multiscale:
+        shapes = [[tuple(level.shape) for level in x.data] for x in (first, second)]
+        if shapes[0] == shapes[1]:
+            return list(zip(first.data, second.data, strict=True))
+    return [(full_data(first), full_data(second))]

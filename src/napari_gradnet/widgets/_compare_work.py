@@ -233,10 +233,17 @@ def iter_trials(
 
     total = len(candidates)
     yield Progress(0, total, "method", "estimating the noise")
-    noise = yield from _quietly(iter_estimate(image, ImageAxes(axes, image.shape)))
+    noise, why_none = None, ""
+    try:
+        noise = yield from _quietly(iter_estimate(image, ImageAxes(axes, image.shape)))
+    except GradNetError as error:  # networks can do without
+        why_none = str(error)
     target = None if reference is None else np.asarray(reference[region])
     for done, candidate in enumerate(candidates):
         yield Progress(done, total, "method", candidate.label)
+        if noise is None and candidate.kind == "naive":
+            yield Trial(candidate.label, error=why_none)
+            continue
         run = _prepare(image, axes, region, candidate, noise)
         try:
             if candidate.kind == "model":

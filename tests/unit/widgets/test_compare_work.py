@@ -110,6 +110,19 @@ def test_trials_without_a_reference_have_no_psnr(stack: NDArray[Any]) -> None:
     assert trial.psnr is None
 
 
+def test_networks_are_tried_where_noise_cannot_be_estimated(tmp_path: Path) -> None:
+    image = np.arange(4, dtype=np.uint8).reshape(2, 2)
+    candidates = [
+        work.Candidate("naive", "gaussian"),
+        work.Candidate("model", str(write_tiny_model(tmp_path, "grey"))),
+    ]
+    region = (slice(0, 2), slice(0, 2))
+    events, _ = run(work.iter_trials(image, "YX", region, candidates))
+    naive, network = [e for e in events if isinstance(e, work.Trial)]
+    assert "noise cannot be estimated" in naive.error
+    assert network.image.shape == (2, 2)
+
+
 def test_qualities_count_the_planes_of_all_images(stack: NDArray[Any]) -> None:
     images = {"a": stack, "b": da.from_array(stack + 5, chunks=(1, 64, 64))}
     events, found = run(work.iter_qualities(images, stack, "ZYX", None))
