@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_gradnet.api._lazy import denoise_lazy
     from napari_gradnet.batch.events import BatchReport, FileEvent, FileReport
     from napari_gradnet.batch.plan import FilePlan
+    from napari_gradnet.batch.volume_benchmark import VolumeRow, benchmark_volume
     from napari_gradnet.errors import GradNetError
     from napari_gradnet.events import Event, Progress
     from napari_gradnet.export import export_network
@@ -71,6 +72,7 @@ __all__ = [
     "Quality",
     "ResidualReport",
     "TrainingSpeedRow",
+    "VolumeRow",
     "analyze_residual",
     "benchmark_accuracy",
     "benchmark_batch",
@@ -81,6 +83,7 @@ __all__ = [
     "benchmark_stack",
     "benchmark_tiles",
     "benchmark_training",
+    "benchmark_volume",
     "build_network",
     "check_training",
     "demo",
@@ -137,6 +140,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "api._lazy": ("denoise_lazy",),
     "batch.events": ("BatchReport", "FileEvent", "FileReport"),
     "batch.plan": ("FilePlan",),
+    "batch.volume_benchmark": ("VolumeRow", "benchmark_volume"),
     "errors": ("GradNetError",),
     "events": ("Event", "Progress"),
     "export": ("export_network",),

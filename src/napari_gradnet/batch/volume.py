@@ -358,6 +358,8 @@ class _Opened:
                 # four pixels are read for one that is written
                 max_values=most if number == 0 else most // 2,
                 whole=whole if number == 0 else "",
+                # means cost so little that a few planes make one unit
+                grown="YX" if number == 0 else plan.letters,
             )
             grids.append(BlockUnits(str(number), plan.letters, level.shape, block))
         #: whether a unit holds whole planes

@@ -63,9 +63,14 @@ class VolumeRow:
 
 
 def make_sparse_volume(
-    path: Path, gigabytes: float, *, side: int = 2048, depth: int = 1
+    path: Path,
+    gigabytes: float,
+    *,
+    side: int = 2048,
+    depth: int = 1,
+    dtype: str = "uint16",
 ) -> tuple[int, int, int]:
-    """Write an OME-Zarr 0.5 of 16-bit planes that is large only when it is decoded.
+    """Write an OME-Zarr 0.5 that is large only when it is decoded.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ def make_sparse_volume(
         Rows and columns, pixels.
     depth : int
         Planes of a chunk.
+    dtype : str
+        Of the pixels.
 
     Returns
     -------
@@ -90,20 +97,21 @@ def make_sparse_volume(
         plan_empty,
     )
 
-    planes = max(1, round(gigabytes * 1e9 / (2 * side * side)))
+    kind = np.dtype(dtype)
+    planes = max(1, round(gigabytes * 1e9 / (kind.itemsize * side * side)))
     shape = (planes, side, side)
     chunk = min(_CHUNK, side)
     layout = ZarrLayout(chunks={"Z": depth, "Y": chunk, "X": chunk}, num_levels=3)
-    plan = plan_empty("ZYX", shape, np.dtype("u2"), layout, path.stem)
+    plan = plan_empty("ZYX", shape, kind, layout, path.stem)
     create_volume(path, plan)
     volume = ZarrVolume(path, plan)
     rng = np.random.default_rng(0)
-    light = 200 + 3000 * np.linspace(0, 1, side) ** 2  # photons, brighter to the right
-    step = FILLED_EVERY * depth
-    for first in range(0, planes, step):
+    light = 200 + 3000 * np.linspace(0, 1, side) ** 2  # brighter to the right
+    block = rng.normal(light, 30, (depth, side, side)).astype(kind)
+    for first in range(0, planes, FILLED_EVERY * depth):
         stop = min(first + depth, planes)
-        block = rng.poisson(light, (stop - first, side, side)).astype("u2")
-        volume.write(0, (slice(first, stop), slice(0, side), slice(0, side)), block)
+        region = (slice(first, stop), slice(0, side), slice(0, side))
+        volume.write(0, region, block[: stop - first])
     return shape
 
 
@@ -113,6 +121,7 @@ def benchmark_volume(
     gigabytes: float = 60.0,
     side: int = 2048,
     depth: int = 1,
+    dtype: str = "uint16",
     workers: int | str = "auto",
     seconds: float | None = None,
     **operation: Any,
@@ -124,7 +133,7 @@ def benchmark_volume(
     folder : Path, optional
         Takes input and output, which are removed at the end; a temporary one if not
         given. Some GB are needed.
-    gigabytes, side, depth
+    gigabytes, side, depth, dtype
         See `make_sparse_volume`.
     workers : int or "auto"
         See `api.denoise_files`.
@@ -143,7 +152,9 @@ def benchmark_volume(
         raise InputError(msg)
     with tempfile.TemporaryDirectory(dir=folder, prefix="gradnet-volume-") as name:
         source = Path(name) / "volume.ome.zarr"
-        shape = make_sparse_volume(source, gigabytes, side=side, depth=depth)
+        shape = make_sparse_volume(
+            source, gigabytes, side=side, depth=depth, dtype=dtype
+        )
         options = {"workers": workers, **operation}
         # a fresh process, so that nothing counts that was loaded before
         context = multiprocessing.get_context("spawn")
@@ -151,11 +162,10 @@ def benchmark_volume(
             found = pool.submit(_run, source, Path(name) / "out", options, seconds)
             measured = found.result()
     size = float(np.prod(shape, dtype=float))
-    # a level of a pyramid has a quarter of the pixels of the one above
     rate = measured["share"] * size / 1e6 / measured["seconds"]
     return VolumeRow(
         ", ".join(f"{key}={value}" for key, value in operation.items()) or "model=auto",
-        2 * size / 1e9,
+        np.dtype(dtype).itemsize * size / 1e9,
         shape,
         measured["units"],
         measured["total_units"],

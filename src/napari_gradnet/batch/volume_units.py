@@ -137,6 +137,7 @@ def unit_block(
     *,
     max_values: int,
     whole: str = "",
+    grown: str = "YX",
 ) -> tuple[int, ...]:
     """Choose the block of a unit.
 
@@ -154,40 +155,61 @@ def unit_block(
         Most pixels of a block that is more than one file.
     whole : str
         Axes along which a block covers everything.
+    grown : str
+        Axes along which it may grow to a size that is worth while.
 
     Returns
     -------
     tuple of int
         Pixels along each axis.
     """
-    # never more files than there are along an axis
-    full = [-(-n // g) for n, g in zip(shape, grid, strict=True)]
-    counts = [
-        f if letter in whole else 1 for f, letter in zip(full, letters, strict=True)
-    ]
-
-    def size() -> int:
-        return math.prod(
-            min(c * g, n) for c, g, n in zip(counts, grid, shape, strict=True)
-        )
-
-    def grow(axis: int, count: int) -> bool:
-        before, counts[axis] = counts[axis], min(count, full[axis])
-        if size() > max_values:
-            counts[axis] = before
-        return counts[axis] != before
-
-    for axis in reversed(range(len(counts))):
+    block = _Growing(shape, grid, max_values)
+    for axis, letter in enumerate(letters):
+        if letter in whole:
+            block.counts[axis] = block.full[axis]
+    for axis in reversed(range(len(letters))):
         wanted = -(-min(stored[axis], shape[axis]) // grid[axis])
-        while wanted > counts[axis] and not grow(axis, wanted):
+        while wanted > block.counts[axis] and not block.grow(axis, wanted):
             wanted //= 2
-    plane = [axis for axis, letter in enumerate(letters) if letter in "YX"]
-    growing = set(plane)
-    while growing:
-        sides = {a: min(counts[a] * grid[a], shape[a]) for a in plane}
-        if math.prod(sides.values()) >= ENOUGH_PIXELS:
-            break
-        axis = min(growing, key=lambda a: sides[a])
-        if counts[axis] == full[axis] or not grow(axis, 2 * counts[axis]):
-            growing.discard(axis)
-    return tuple(c * g for c, g in zip(counts, grid, strict=True))
+    sides = [axis for axis, letter in enumerate(letters) if letter in "YX"]
+    block.grow_evenly(sides, sides)
+    for axis in reversed(range(len(letters))):
+        if letters[axis] in grown and axis not in sides:
+            block.grow_evenly([axis], range(len(letters)))
+    return tuple(c * g for c, g in zip(block.counts, grid, strict=True))
+
+
+class _Growing:
+    """A block that grows by whole files of the output."""
+
+    def __init__(
+        self, shape: Sequence[int], grid: Sequence[int], max_values: int
+    ) -> None:
+        self.shape, self.grid, self.max_values = shape, grid, max_values
+        #: files along each axis, of the block and of everything
+        self.counts = [1] * len(grid)
+        self.full = [-(-n // g) for n, g in zip(shape, grid, strict=True)]
+
+    def length(self, axis: int) -> int:
+        """Pixels along an axis."""
+        return min(self.counts[axis] * self.grid[axis], self.shape[axis])
+
+    @property
+    def size(self) -> int:
+        """All pixels."""
+        return math.prod(self.length(axis) for axis in range(len(self.grid)))
+
+    def grow(self, axis: int, count: int) -> bool:
+        """Take so many files along an axis, if that is allowed."""
+        before, self.counts[axis] = self.counts[axis], min(count, self.full[axis])
+        if self.size > self.max_values:
+            self.counts[axis] = before
+        return self.counts[axis] != before
+
+    def grow_evenly(self, axes: Sequence[int], counted: Sequence[int]) -> None:
+        """Double the shortest of some axes until all counted ones hold enough."""
+        growing = set(axes)
+        while growing and math.prod(map(self.length, counted)) < ENOUGH_PIXELS:
+            axis = min(growing, key=self.length)
+            if not self.grow(axis, 2 * self.counts[axis]):
+                growing.discard(axis)

@@ -367,6 +367,51 @@ def batch(workers: int | None, vst: str, **options: Any) -> None:
         )
 
 
+@command.command("volume")
+@click.option("--gigabytes", default=60.0, show_default=True, help="Decoded.")
+@click.option("--side", default=2048, show_default=True, help="Of a plane, pixels.")
+@click.option("--depth", default=1, show_default=True, help="Planes of a chunk.")
+@click.option("--dtype", default="uint16", show_default=True)
+@click.option("--model", help="A packaged model's name or a file.")
+@click.option("--naive", metavar="METHOD", help="A classical method instead.")
+@click.option("--gradient", metavar="KIND", help="magnitude, if nothing is named.")
+@click.option("--workers", type=click.IntRange(1), help="Those of auto if not given.")
+@click.option("--seconds", type=float, help="Stop after so long; estimate the rest.")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The disk to use; made files are removed.",
+)
+def volume(
+    model: str | None,
+    naive: str | None,
+    gradient: str | None,
+    workers: int | None,
+    **options: Any,
+) -> None:
+    """Measure the memory that a volume takes which is far larger than it.
+
+    The volume is an OME-Zarr of mostly blank planes, which take no room on the disk.
+    """
+    from napari_gradnet import api
+
+    named = {"model": model, "naive": naive, "gradient": gradient}
+    what: dict[str, Any] = {k: v for k, v in named.items() if v}
+    what = what or {"gradient": "magnitude"}
+    row = api.benchmark_volume(workers=workers or "auto", **options, **what)
+    shape = " x ".join(map(str, row.shape))
+    click.echo(
+        f"{row.operation}: {row.gigabytes:.1f} GB ({shape} of {options['dtype']})"
+    )
+    click.echo(
+        f"{row.units} of {row.total_units} blocks in {row.seconds:.0f} s, "
+        f"{row.megapixels_per_second:.2f} MP/s ({row.hours_for_all:.2f} h for all)"
+    )
+    click.echo(
+        f"peak memory {row.peak_megabytes:.0f} MB ({row.start_megabytes:.0f} MB before)"
+    )
+
+
 @command.command("overhead")
 @click.option("--units", default=2000, show_default=True, help="That do not wait.")
 @click.option(

@@ -414,7 +414,7 @@ def test_names_of_units_are_stable(tmp_path: Path, models: dict[str, Path]) -> N
     job.prepare()
     assert units_of(job) == [
         *(f"0/t0/c{c}/z{z}/y0/x0" for c in (0, 1) for z in (0, 1)),
-        *(f"1/t0/c{c}/z{z}/y0/x0" for c in (0, 1) for z in (0, 1)),
+        "1/t0/c0/z0/y0/x0",  # means of everything at once
     ]
     assert job.num_values == data.size
 
