@@ -113,7 +113,9 @@ def write_small(source: Path, target: Path) -> None:
     from PIL import Image
 
     with Image.open(source) as picture:
-        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        small = picture.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
         small.save(target, optimize=True)
     sys.stdout.write(f"{target.name} {target.stat().st_size / 1e3:.0f} kB\n")
 

@@ -18,7 +18,7 @@ from napari_gradnet.widgets._preferences import (
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-__all__ = ["VST", "AdvancedOptions", "GuideBox"]
+__all__ = ["VST", "AdvancedOptions", "GuideBox", "quieten"]
 
 #: Text in the form and value of `api.denoise`.
 PRECISIONS = {k: k for k in ("auto", "float32", "bfloat16", "float16")}
@@ -89,6 +89,14 @@ class GuideBox(QComboBox):
         return data if isinstance(data, Image) else None
 
 
+def quieten(section: QCollapsible) -> None:
+    """Draw the title of a section as text: napari paints it like a selection."""
+    section.toggleButton().setStyleSheet(
+        "QPushButton { background: transparent; border: none; text-align: left; "
+        "padding: 4px 0px; }"
+    )
+
+
 class AdvancedOptions(QCollapsible):
     """Precision, tile, self-ensemble, output type, variance stabilisation and guide.
 
@@ -124,11 +132,7 @@ class AdvancedOptions(QCollapsible):
             form.addRow("Guide", self.guide)
         self.addWidget(content)
         self.setDuration(0)
-        # napari paints checked buttons like a selection
-        self.toggleButton().setStyleSheet(
-            "QPushButton { background: transparent; border: none; text-align: left; "
-            "padding: 4px 0px; }"
-        )
+        quieten(self)
         self._follow_preferences()
 
     def _follow_preferences(self) -> None:

@@ -22,6 +22,7 @@ from superqt import QCollapsible
 
 from napari_gradnet import api
 from napari_gradnet.errors import InputError
+from napari_gradnet.widgets._advanced import quieten
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox
@@ -199,6 +200,7 @@ class TrainForm(QWidget):
         advanced = QCollapsible("Advanced", expandedIcon="▼", collapsedIcon="▶")
         advanced.addWidget(content)
         advanced.setDuration(0)
+        quieten(advanced)
         return advanced
 
     def _lay_out(self) -> None:
