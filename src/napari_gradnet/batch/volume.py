@@ -41,6 +41,7 @@ from napari_gradnet.io.volumes import (
     copy_rest,
     create_volume,
     halve,
+    make_folder,
     partial_folder,
     plan_volume,
     publish_folder,
@@ -171,6 +172,7 @@ class VolumeJob(Job):
             if settled is not None and self._store.was_renamed(self._part):
                 self._done = True
                 return
+            make_folder(self.output.parent)
             check_output(self.output, self.source, overwrite=self.overwrite)
             if isinstance(image, ZarrSource) and image.image is not None:
                 check_rest(self.source, image.image.paths)

@@ -65,9 +65,9 @@ def open_image(path: str | os.PathLike[str], *, axes: str | None = None) -> Imag
         `axes` does not fit.
     """
     path = Path(path)
-    if path.is_dir():
-        return _open_folder(path, axes)
     try:
+        if path.is_dir():
+            return _open_folder(path, axes)
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:
@@ -227,6 +227,12 @@ def create_like(
     path = Path(path)
     target = np.dtype(source.dtype if dtype is None else dtype).newbyteorder("=")
     kind = OUTPUT_SUFFIXES.get(path.suffix.lower())
+    if path.suffix.lower() == ".zarr":
+        msg = (
+            f"{path}: an OME-Zarr is not written plane by plane: use `gradnet batch` "
+            "or api.denoise_files, with the format ome-zarr"
+        )
+        raise FileFormatError(msg)
     if kind is None:
         msg = (
             f"{path}: the suffix {path.suffix!r} names no format that can be written: "
@@ -284,7 +290,12 @@ def _check_target(
     source: ImageSource, path: Path, kind: str, dtype: np.dtype[Any]
 ) -> None:
     problem = ""
-    if kind == "tiff":
+    if source.kind.endswith("zarr") and source.num_planes > 1:
+        problem = (
+            f"the {source.num_planes} planes of a zarr store are written to an "
+            "OME-Zarr only: use `gradnet batch` or api.denoise_files"
+        )
+    elif kind == "tiff":
         if path.stem.lower().endswith(".ome") and source.kind != "ome":
             problem = "the name promises OME-TIFF, the input is none: name it .tif"
     elif source.num_planes > 1 and not isinstance(source, RasterSource):

@@ -205,6 +205,13 @@ class ZarrSource(ImageSource):
 
         Every file of the full resolution counts, but none is read.
         """
+        try:
+            return self._identity()
+        except OSError as error:
+            msg = f"{self.path} cannot be read: {error.strerror or error}"
+            raise FileFormatError(msg) from error
+
+    def _identity(self) -> dict[str, Any]:
         documents = hashlib.sha256()
         for folder in {self.path, self.array.path}:
             for name in METADATA_NAMES:

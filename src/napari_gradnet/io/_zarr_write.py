@@ -33,6 +33,7 @@ __all__ = [
     "check_output",
     "create_volume",
     "halve",
+    "make_folder",
     "partial_folder",
     "publish_folder",
 ]
@@ -41,6 +42,12 @@ __all__ = [
 def partial_folder(output: Path) -> Path:
     """The hidden folder in which an output is made; the same in every run."""
     return output.with_name(f".{output.name}.gradnet-part")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with all that lead to it, if it is missing."""
+    with explain_write_error(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def check_output(output: Path, source: Path, *, overwrite: bool) -> None:

@@ -22,6 +22,7 @@ from napari_gradnet.io._zarr_write import (
     check_output,
     create_volume,
     halve,
+    make_folder,
     partial_folder,
     publish_folder,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "create_volume",
     "halve",
     "is_zarr",
+    "make_folder",
     "open_checked",
     "partial_folder",
     "plan_empty",

@@ -11,7 +11,7 @@ from tests.zarr_stores import ramp, read_attributes, write_ome
 from yaozarrs import v04, v05
 
 from napari_gradnet.errors import FileFormatError, InputError
-from napari_gradnet.io import open_image
+from napari_gradnet.io import create_like, open_image, write_like
 from napari_gradnet.io.volumes import (
     ZarrLayout,
     ZarrVolume,
@@ -375,3 +375,17 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
         str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()
     )
     assert left == sorted(kept)
+
+
+def test_volumes_are_not_written_plane_by_plane(tmp_path: Path) -> None:
+    path = write_ome(tmp_path / "in.zarr", ramp((2, 20, 20)), "zyx")
+    with open_image(path) as image:
+        with pytest.raises(FileFormatError, match="the 2 planes of a zarr store"):
+            create_like(image, tmp_path / "out.tif", record=RECORD)
+        with pytest.raises(FileFormatError, match="use `gradnet batch`"):
+            create_like(image, tmp_path / "out.zarr", record=RECORD)
+    data = ramp((20, 30))
+    path = write_ome(tmp_path / "one.zarr", data, "yx")
+    with open_image(path) as image:
+        write_like(image, tmp_path / "out.tif", image.iter_planes(), record=RECORD)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), data)
