@@ -109,10 +109,11 @@ def test_cancel_and_go_on(
     widget.job.progressed.disconnect(cancel)
     assert "Run goes on with what is missing" in widget.bar.status.text()
     states = widget.table.states()
-    assert states["a.tif"] == "done"
+    done = [name for name, state in states.items() if state == "done"]
+    assert done
     assert "stopped" in states.values()
     run(qtbot, widget)
-    assert widget.table.states()["a.tif"] == "done before"
+    assert {widget.table.states()[name] for name in done} == {"done before"}
     assert widget.table.states()["c.tif"] in ("done", "done before")
     assert len(list((folder / "denoised").glob("[abc].tif"))) == 3
 

@@ -276,8 +276,10 @@ def test_curtain_goes_with_the_widget(
 ) -> None:
     widget = CompareWidget(viewer)
     widget.curtain_button.click()
-    with qtbot.waitSignal(widget.destroyed):
-        widget.deleteLater()
+    gone: list[bool] = []
+    widget.destroyed.connect(lambda *_: gone.append(True))
+    widget.deleteLater()
+    qtbot.waitUntil(lambda: bool(gone))
     assert [x.name for x in viewer.layers] == ["clean", "noisy", "blurred"]
     assert layers[2].visible
 
@@ -310,6 +312,21 @@ def test_removed_noise_is_shown_and_judged(
     assert [x.name for x in viewer.layers].count("noisy removed noise") == 1
     assert widget.before.layer is noisy
     assert widget.after.layer is layers[0]
+
+
+def test_removed_noise_of_levels_has_levels(
+    qtbot: QtBot, widget: CompareWidget, viewer: ViewerModel, layers: Layers
+) -> None:
+    pyramids = [[x.data, x.data[:, ::2, ::2]] for x in layers[1:]]
+    first, second = (viewer.add_image(p, multiscale=True) for p in pyramids)
+    widget.before.set_layer(first)
+    widget.after.set_layer(second)
+    press(qtbot, widget.noise)
+    layer = widget.noise.layer
+    assert layer.multiscale
+    expected = [a.astype(float) - b for a, b in zip(*pyramids, strict=True)]
+    for level, values in zip(layer.data, expected, strict=True):
+        np.testing.assert_array_equal(level, values)
 
 
 def test_plots_draw_the_report(
