@@ -189,6 +189,36 @@ def test_dask_is_read_plane_by_plane(
     )
 
 
+def test_pyramids_are_read_plane_by_plane_at_full_resolution(
+    qtbot: QtBot, viewer: ViewerModel, grey_model: Path, stack: NDArray[Any]
+) -> None:
+    watched = Watched(stack)
+    levels = [watched.dask(), stack[:, ::2, ::2]]
+    viewer.add_image(
+        levels,
+        multiscale=True,
+        name="pyramid",
+        contrast_limits=(0, 4000),
+        scale=(3, 1, 1),
+    )
+    widget = open_widget(qtbot, viewer, grey_model)
+    watched.read.clear()
+    run(qtbot, widget)
+    result = viewer.layers["pyramid denoised"]
+    assert not result.multiscale
+    np.testing.assert_array_equal(
+        result.data, api.denoise(stack, grey_model, axes="ZYX")
+    )
+    np.testing.assert_array_equal(result.scale, (3, 1, 1))
+    # once to settle the scaling, once to denoise: never the whole at a time
+    assert watched.read == [0, 1, 2, 3, 0, 1, 2, 3]
+    run(qtbot, widget, "Preview")
+    preview = viewer.layers["pyramid preview"]
+    assert preview.data.shape[0] == 1
+    script = widget.python_script()
+    assert "layers['pyramid'].data[0]" in script
+
+
 def test_cancelled_run_offers_its_finished_planes(
     qtbot: QtBot,
     viewer: ViewerModel,
