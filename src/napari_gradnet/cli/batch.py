@@ -102,7 +102,7 @@ _OUTPUTS = (
     ),
     click.option(
         "--compression",
-        type=click.Choice(["zstd", "blosc", "gzip", "none"]),
+        type=click.Choice(["zstd", "blosc", "none"]),
         help="OME-Zarr.",
     ),
     click.option("--levels", type=click.IntRange(1), help="OME-Zarr: resolutions."),

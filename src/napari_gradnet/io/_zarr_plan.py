@@ -33,7 +33,8 @@ __all__ = [
     "plan_volume",
 ]
 
-Compression = Literal["zstd", "blosc", "gzip", "none"]
+#: Not gzip, whose files hold the time of writing: units must repeat byte for byte.
+Compression = Literal["zstd", "blosc", "none"]
 #: Rows and columns of a chunk, where the input has none.
 _CHUNK_SIDE = 1024
 #: A pyramid of an input without one ends at this many pixels along its longer side.
@@ -56,10 +57,10 @@ class ZarrLayout:
     shards : mapping of str to int, optional
         Pixels along axes that one file holds (OME-Zarr 0.5 only), multiples of the
         chunk. By default as the input, up to 64 MB.
-    compression : {"zstd", "blosc", "gzip", "none"}
+    compression : {"zstd", "blosc", "none"}
         ``blosc`` is zstd with bits shuffled: smaller for 16-bit counts.
     level : int, optional
-        Of the compression, 0..22 (zstd) or 0..9; 3, or 5 for blosc and gzip, if not
+        Of the compression, 0..22 (zstd) or 0..9; 3, or 5 for blosc, if not
         given.
     num_levels : int, optional
         Resolutions, the full one included. By default as many as the input has; where

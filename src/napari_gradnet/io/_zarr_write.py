@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numcodecs
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ZstdCodec
+from zarr.codecs import BloscCodec, BytesCodec, ZstdCodec
 from zarr.storage import LocalStore
 
 from napari_gradnet.errors import FileFormatError
@@ -133,9 +133,6 @@ def _compressors(layout: ZarrLayout, zarr_format: int, dtype: np.dtype[Any]) -> 
     if layout.compression == "zstd":
         level = 3 if level is None else level
         new = ZstdCodec(level=level) if zarr_format == 3 else numcodecs.Zstd(level)
-    elif layout.compression == "gzip":
-        level = 5 if level is None else level
-        new = GzipCodec(level=level) if zarr_format == 3 else numcodecs.GZip(level)
     else:
         level = 5 if level is None else level
         if zarr_format == 3:

@@ -308,7 +308,7 @@ def test_changed_options_and_inputs_are_noticed(
         VolumeJob(
             path, tmp_path / "out", network(models["grey"], ensemble=True)
         ).prepare()
-    layout = ZarrLayout(compression="gzip")
+    layout = ZarrLayout(compression="blosc")
     with pytest.raises(FileFormatError, match=r"layout\.compression was 'zstd'"):
         VolumeJob(
             path, tmp_path / "out", network(models["grey"]), layout=layout
