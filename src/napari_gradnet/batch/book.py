@@ -357,7 +357,7 @@ class Book:
             self._failed(run.task, run, run.error)
 
     def _failed(self, task: Task, run: FileRun | None, error: BaseException) -> None:
-        message = explain_failure(error)
+        message = explain_failure(error, task.target)
         if run is not None:  # else the journal's entry is another run's
             self.journal.failed(task.name, message)
             with self._guard:
@@ -395,13 +395,14 @@ def is_final(error: BaseException | None) -> bool:
     return True
 
 
-def explain_failure(error: BaseException) -> str:
-    """Say an error in one line for the report."""
+def explain_failure(error: BaseException, place: Path | None = None) -> str:
+    """Say an error in one line for the report; `place` where it names none."""
     if isinstance(error, GradNetError):
         return str(error)
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}"
+        where = error.filename or place
+        reason = error.strerror or str(error)
+        return f"{where}: {reason}" if where else reason
     if isinstance(error, MemoryError):
         return "out of memory: use fewer workers or smaller tiles"
     logger.error("unexpected failure", exc_info=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from napari_gradnet.batch.job import Job
 
 __all__ = ["auto_workers", "checked_workers", "iter_batch", "make_job"]
+
+logger = logging.getLogger(__name__)
 
 #: Memory that one worker may need, bytes: tiles, planes in the queues, codecs.
 _WORKER_MEMORY = 3 << 29
@@ -159,8 +162,10 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
             yield from engine.iter_run(_queued(tasks, found, book), book)
         finally:
             report = book.summary(engine.workers, engine.utilisation)
-            with contextlib.suppress(OSError):  # what ended the run is the one to see
+            try:
                 write_report(report, folder)
+            except OSError as error:  # what the run did is the more important
+                logger.warning("no report in %s: %s", folder, error)
         return report
 
 
