@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox, QWidget
 from superqt import QCollapsible
 
@@ -23,6 +24,7 @@ __all__ = ["VST", "AdvancedOptions", "GuideBox", "quieten"]
 #: Text in the form and value of `api.denoise`.
 PRECISIONS = {k: k for k in ("auto", "float32", "bfloat16", "float16")}
 DTYPES = {"as the input": "same", "float32": "float32"}
+_TITLES = {False: "▶ Advanced", True: "▼ Advanced"}
 VST = {"where noise grows with signal": "auto", "always": True, "never": False}
 
 
@@ -107,7 +109,9 @@ class AdvancedOptions(QCollapsible):
     """
 
     def __init__(self, viewer: ViewerModel | None = None) -> None:
-        super().__init__("Advanced", expandedIcon="▼", collapsedIcon="▶")
+        # arrows as icons keep the colour of the first theme, as text they follow it
+        super().__init__(_TITLES[False], expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self.toggled.connect(self._on_toggled)
         self.precision = _box(PRECISIONS, "Arithmetic of the network")
         self.tile = QSpinBox()
         self.tile.setRange(0, 16384)
@@ -147,6 +151,9 @@ class AdvancedOptions(QCollapsible):
         self.tile.setValue(read_preference("compute", "tile"))
         watch_preference(self, "compute", "tile", self.tile.setValue)
         self.tile.editingFinished.connect(self._on_tile)
+
+    def _on_toggled(self, expanded: bool) -> None:
+        self.setText(_TITLES[expanded])
 
     def _on_tile(self) -> None:
         write_preference("compute", "tile", self.tile.value())
