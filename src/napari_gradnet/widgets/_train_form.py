@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -197,7 +198,12 @@ class TrainForm(QWidget):
         form.addRow("Batch", self.batch_size)
         form.addRow("Patch", self.patch_size)
         form.addRow("Learning rate", self.learning_rate)
-        advanced = QCollapsible("Advanced", expandedIcon="▼", collapsedIcon="▶")
+        # arrows as icons keep the colour of the first theme, as text they follow it
+        titles = {False: "▶ Advanced", True: "▼ Advanced"}
+        advanced = QCollapsible(
+            titles[False], expandedIcon=QIcon(), collapsedIcon=QIcon()
+        )
+        advanced.toggled.connect(lambda shown: advanced.setText(titles[bool(shown)]))
         advanced.addWidget(content)
         advanced.setDuration(0)
         quieten(advanced)
