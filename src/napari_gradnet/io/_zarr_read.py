@@ -213,7 +213,7 @@ class ZarrSource(ImageSource):
 
     def _identity(self) -> dict[str, Any]:
         documents = hashlib.sha256()
-        for folder in {self.path, self.array.path}:
+        for folder in sorted({self.path, self.array.path}):
             for name in METADATA_NAMES:
                 file = folder / name
                 if file.is_file():

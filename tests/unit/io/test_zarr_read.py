@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -217,3 +220,22 @@ def test_levels_of_another_shape_than_the_axes(tmp_path: Path) -> None:
     zarr.create_array(LocalStore(path / "0"), data=ramp((8, 9)))
     with pytest.raises(FileFormatError, match=r"3 axes \(ZYX\) are named"):
         open_image(path)
+
+
+def test_the_fingerprint_is_that_of_any_process(tmp_path: Path) -> None:
+    path = write_ome(tmp_path / "a", ramp((4, 20, 20)), "zyx", version="0.4")
+    code = (
+        "import sys; from napari_gradnet.io import open_image; "
+        "print(open_image(sys.argv[1]).fingerprint()['metadata_sha256'])"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(path)],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2, 4)  # in which a set has either order
+    }
+    assert len(found) == 1
