@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox, QWidget
 from superqt import QCollapsible
 
-from napari_gradnet.widgets._parts import connect
+from napari_gradnet.widgets._parts import connect, no_icon
 from napari_gradnet.widgets._preferences import (
     read_preference,
     watch_preference,
@@ -110,7 +109,9 @@ class AdvancedOptions(QCollapsible):
 
     def __init__(self, viewer: ViewerModel | None = None) -> None:
         # arrows as icons keep the colour of the first theme, as text they follow it
-        super().__init__(_TITLES[False], expandedIcon=QIcon(), collapsedIcon=QIcon())
+        super().__init__(
+            _TITLES[False], expandedIcon=no_icon(), collapsedIcon=no_icon()
+        )
         self.toggled.connect(self._on_toggled)
         self.precision = _box(PRECISIONS, "Arithmetic of the network")
         self.tile = QSpinBox()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.utils import cancelable_progress
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -35,6 +36,7 @@ __all__ = [
     "OptionalLayerBox",
     "RunBar",
     "connect",
+    "no_icon",
     "note",
     "unwrap",
 ]
@@ -115,6 +117,13 @@ def note(text: str = "") -> QLabel:
     label.setStyleSheet("padding: 0px; margin: 0px;")
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
+
+
+def no_icon() -> QIcon:
+    """Icon of which nothing is seen; PySide takes an empty one for none at all."""
+    pixmap = QPixmap(1, 1)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return QIcon(pixmap)
 
 
 class LayerBox(QComboBox):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -27,7 +26,7 @@ from napari_gradnet.widgets._advanced import quieten
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox
-from napari_gradnet.widgets._parts import LayerBox, note
+from napari_gradnet.widgets._parts import LayerBox, no_icon, note
 from napari_gradnet.widgets._train_data import FolderChoice, LayerChoice
 from napari_gradnet.widgets._train_options import TrainOptions, tidy_name
 
@@ -201,7 +200,7 @@ class TrainForm(QWidget):
         # arrows as icons keep the colour of the first theme, as text they follow it
         titles = {False: "▶ Advanced", True: "▼ Advanced"}
         advanced = QCollapsible(
-            titles[False], expandedIcon=QIcon(), collapsedIcon=QIcon()
+            titles[False], expandedIcon=no_icon(), collapsedIcon=no_icon()
         )
         advanced.toggled.connect(lambda shown: advanced.setText(titles[bool(shown)]))
         advanced.addWidget(content)
