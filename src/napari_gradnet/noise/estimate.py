@@ -283,7 +283,9 @@ def _channel_levels(
         margin = 3 * math.sqrt(variance)
         if limits[0] + margin < mean < limits[1] - margin:
             # levels that are mostly texture count less
-            rows.append((mean, variance, smooth**1.5 * math.sqrt(len(members))))
+            # never 0: in a stack of small things no level may be smooth
+            weight = (smooth**1.5 + 0.02) * math.sqrt(len(members))
+            rows.append((mean, variance, weight))
     dark = float(np.percentile(means, _DARK_PERCENTILE))
     return (np.array(rows) if rows else none), dark
 

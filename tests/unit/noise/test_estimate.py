@@ -87,6 +87,20 @@ def test_gain_within_ten_percent(rng, name, peak, gain, read_noise):
     assert float(estimate.variance(mean)) == pytest.approx(expected, rel=0.12)
 
 
+@pytest.mark.parametrize("num_planes", [2, 4, 8])
+def test_the_law_of_a_stack_of_small_things(rng, num_planes):
+    """Blobs everywhere: no brightness but the background's has a smooth patch."""
+    rows, columns = np.mgrid[:256, :256]
+    clean = np.zeros((num_planes, 256, 256))
+    for plane in clean:
+        for y, x, height in rng.uniform((0, 0, 5), (256, 256, 60), (60, 3)):
+            plane += height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 40)
+    counts = 2 * rng.poisson(clean) + rng.normal(100, 6, clean.shape)
+    estimate = estimate_noise(np.rint(counts).astype(np.uint16))
+    assert estimate.gain == pytest.approx(2, rel=0.15)
+    assert needs_stabilization(estimate)
+
+
 def test_texture_that_grows_with_brightness_is_no_camera():
     # the coins are textured, the dark table is not
     estimate = estimate_noise(data.coins())
