@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 HEAVY = [
     *("PyQt5", "PyQt6", "PySide2", "PySide6", "magicgui", "napari", "qtpy", "superqt"),
     *("PIL", "bm3d", "bm4d", "imagecodecs", "matplotlib", "pandas", "pywt", "scipy"),
-    *("dask", "distributed", "safetensors", "skimage", "tifffile", "torch", "torchvision", "vispy"),
+    *(
+        "dask",
+        "distributed",
+        "safetensors",
+        "skimage",
+        "tifffile",
+        "torch",
+        "torchvision",
+        "vispy",
+    ),
     *("yaozarrs", "zarr"),
 ]
 

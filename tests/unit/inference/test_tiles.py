@@ -219,7 +219,7 @@ class Memory:
         self.most = most
         self.error = error
         self.seen: list[int] = []
-        self.run = PlaneDenoiser._run
+        self.run = PlaneDenoiser.run_network
 
     def __call__(self, denoiser: PlaneDenoiser, batch: torch.Tensor, guide: object):
         pixels = len(batch) * batch.shape[-1] * batch.shape[-2]
@@ -230,7 +230,7 @@ class Memory:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> Memory:
         monkeypatch.setattr(
-            PlaneDenoiser, "_run", lambda s, b, g, *rest: self(s, b, g, *rest)
+            PlaneDenoiser, "run_network", lambda s, b, g, *rest: self(s, b, g, *rest)
         )
         return self
 
