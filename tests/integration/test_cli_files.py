@@ -326,7 +326,7 @@ def test_an_interrupt_leaves_nothing(
 
     path, out = tmp_path / "in.tif", tmp_path / "out.tif"
     tifffile.imwrite(path, counts((3, 24, 28)), photometric="minisblack")
-    forward, calls = PlaneDenoiser._run, []
+    forward, calls = PlaneDenoiser.run_network, []
 
     def interrupted(*arguments: Any) -> Any:
         calls.append(1)
@@ -334,7 +334,7 @@ def test_an_interrupt_leaves_nothing(
             raise KeyboardInterrupt
         return forward(*arguments)
 
-    monkeypatch.setattr(PlaneDenoiser, "_run", interrupted)
+    monkeypatch.setattr(PlaneDenoiser, "run_network", interrupted)
     assert run("denoise", path, path, "-o", out, "--model", grey) == 2
     assert run("denoise", path, "-o", out, "--model", grey) == 130
     assert names(tmp_path) == ["in.tif"]
