@@ -78,7 +78,7 @@ def test_planes_are_spread_and_averaged(rng: np.random.Generator) -> None:
     noisy[4] += 0.01  # 40 dB
     noisy[8] += 0.001  # 60 dB
     noisy[1] = 1
-    quality = measure_quality(noisy, clean, num_planes=3)
+    quality = measure_quality(noisy, clean, num_planes=3, value_range=(0, 1))
     assert quality.num_planes == 3
     assert quality.psnr == pytest.approx(40)
     assert math.isnan(quality.psnr_textured)

@@ -358,6 +358,10 @@ class TrainingSession(QObject):
 
     def _finished(self, event: dict[str, Any]) -> None:
         self._written = Path(event["model"])
+        # a process that was stopped may have validated once more without being heard
+        known = [row["psnr"] for row in self._metrics()]
+        if known:
+            self.history.best_psnr = max(known)
 
     def _so_far(self) -> str:
         points = self.history.loss.points
@@ -375,21 +379,32 @@ class TrainingSession(QObject):
             text += f" Held-out images: {best:.2f} dB denoised."
         return text
 
-    def _read_history(self) -> None:
-        """Take up the curves of a run folder."""
-        picture = self.folder / "pictures" / "latest-0.png"
-        self.history.picture = picture if picture.exists() else None
+    def _metrics(self) -> list[dict[str, float]]:
+        """Validations that the run folder holds; up to a line that is broken."""
+        rows: list[dict[str, float]] = []
         with (
             suppress(OSError, ValueError, KeyError),
             (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as stream,
         ):
             for row in csv.DictReader(stream):
-                step, psnr = float(row["step"]), float(row["psnr"])
-                self.history.psnr.add(step, psnr)
-                best = self.history.best_psnr
-                self.history.best_psnr = psnr if best is None else max(best, psnr)
+                values = {"step": float(row["step"]), "psnr": float(row["psnr"])}
                 if row.get("loss"):
-                    self.history.loss.add(step, float(row["loss"]))
+                    values["loss"] = float(row["loss"])
+                rows.append(values)
+        return rows
+
+    def _read_history(self) -> None:
+        """Take up the curves of a run folder."""
+        picture = self.folder / "pictures" / "latest-0.png"
+        self.history.picture = picture if picture.exists() else None
+        for row in self._metrics():
+            self.history.psnr.add(row["step"], row["psnr"])
+            best = self.history.best_psnr
+            self.history.best_psnr = (
+                row["psnr"] if best is None else max(best, row["psnr"])
+            )
+            if "loss" in row:
+                self.history.loss.add(row["step"], row["loss"])
         if self.checkpoint:
             self.message = f"Paused {self._so_far()}."
 
