@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 import threading
@@ -21,11 +20,10 @@ from napari_gradnet.batch.run import checked_workers, iter_batch
 from napari_gradnet.batch.simulated import SimulatedJob
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.events import drain
+from napari_gradnet.inference.memory import PeakMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
-    from typing import Self
 
     from napari_gradnet.batch.events import BatchReport
     from napari_gradnet.inference.models import Model
@@ -91,45 +89,6 @@ class OverheadRow:
     seconds: float
     milliseconds_a_unit: float
     speedup: float | None
-
-
-class _PeakMemory:
-    """Watches the memory of this process and its children while it is entered."""
-
-    def __init__(self) -> None:
-        self.megabytes = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    @staticmethod
-    def _now() -> int:
-        import psutil
-
-        total = 0
-        own = psutil.Process()
-        for process in (own, *own.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
-        return total
-
-    def _watch(self) -> None:
-        before = peak = self._now()
-        while not self._stop.wait(0.05):
-            peak = max(peak, self._now())
-        self.megabytes = (peak - before) / 1e6
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 def iter_batch_speed(  # noqa: PLR0913 - one option a line, all but one by name
@@ -246,11 +205,11 @@ def _batch_row(
 
 def _timed(work: Callable[[], object]) -> tuple[float, float]:
     """Seconds and peak memory of some work."""
-    with _PeakMemory() as memory:
+    with PeakMemory(with_children=True) as memory:
         began = time.perf_counter()
         work()
         seconds = time.perf_counter() - began
-    return seconds, memory.megabytes
+    return seconds, memory.growth
 
 
 def _write_files(folder: Path, count: int, size: int) -> list[Path]:

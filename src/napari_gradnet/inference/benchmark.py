@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.device import describe_device
+from napari_gradnet.inference.memory import PeakMemory
 from napari_gradnet.inference.models import Model, list_models, open_model
 from napari_gradnet.inference.plane import PlaneDenoiser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
-    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -74,40 +71,6 @@ def macs_per_pixel(model: Model) -> float:
         model.pipeline(image, guide)
     flops: int = counter.get_total_flops()
     return flops / 2 / _COUNT_SIZE**2
-
-
-class _PeakMemory:
-    """Watches the process's (or the GPU's) memory while it is entered."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.megabytes = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._process = psutil.Process()
-
-    def _watch(self) -> None:
-        before = peak = self._process.memory_info().rss
-        while not self._stop.wait(0.005):
-            peak = max(peak, self._process.memory_info().rss)
-        self.megabytes = (peak - before) / 1e6
-
-    def __enter__(self) -> Self:
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-        if self.device.type == "cuda":
-            self.megabytes = torch.cuda.max_memory_allocated(self.device) / 1e6
 
 
 def count_weights(model: Model) -> int:
@@ -172,8 +135,14 @@ def _speed(model: Model, size: int, repeats: int) -> SpeedRow:
         )
 
     bare = _bare_pass(model, image)
-    with _PeakMemory(model.device) as memory:
+    on_gpu = model.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(model.device)
+    with PeakMemory() as memory:
         whole()
+    peak = memory.growth
+    if on_gpu:
+        peak = torch.cuda.max_memory_allocated(model.device) / 1e6
     bare()
     # in turn, so that a drift of the machine's speed meets both
     pairs = [(_seconds(whole), _seconds(bare)) for _ in range(repeats)]
@@ -188,5 +157,5 @@ def _speed(model: Model, size: int, repeats: int) -> SpeedRow:
         megapixels / ours,
         megapixels / alone,
         alone / ours,
-        memory.megabytes,
+        peak,
     )

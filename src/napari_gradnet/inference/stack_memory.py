@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import tifffile
 
 from napari_gradnet.errors import GradNetError
+from napari_gradnet.inference.memory import PeakMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ __all__ = ["StackMemory", "measure_stack_memory"]
 
 #: Different planes; the stack repeats them, so that making it takes little time.
 _NUM_DIFFERENT = 4
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,16 @@ def measure_stack_memory(
         began = time.perf_counter()
         with tempfile.TemporaryFile("w+") as printed:
             # not a pipe, which would fill and stop a run that prints much
-            with subprocess.Popen(
-                [*command, "--axes", "ZYX"], stdout=printed, stderr=printed, text=True
-            ) as process:
-                peak = _watch(process)
+            with (
+                subprocess.Popen(
+                    [*command, "--axes", "ZYX"],
+                    stdout=printed,
+                    stderr=printed,
+                    text=True,
+                ) as process,
+                PeakMemory(process.pid) as memory,
+            ):
+                process.wait()
             printed.seek(0)
             last_words = printed.read()[-500:]
         seconds = time.perf_counter() - began
@@ -104,7 +109,7 @@ def measure_stack_memory(
         with tifffile.TiffFile(target) as written:
             done = written.series[0].shape[0]
     total = num_planes * size**2 * 2
-    return StackMemory(total / 1e9, seconds, peak / 1e6, done)
+    return StackMemory(total / 1e9, seconds, memory.megabytes, done)
 
 
 def _iter_planes(count: int, size: int) -> Iterator[NDArray[np.uint16]]:
@@ -116,15 +121,3 @@ def _iter_planes(count: int, size: int) -> Iterator[NDArray[np.uint16]]:
     ]
     for number in range(count):
         yield planes[number % _NUM_DIFFERENT]
-
-
-def _watch(process: subprocess.Popen[str]) -> int:
-    """Largest resident memory of a process while it runs, bytes."""
-    peak = 0
-    while process.poll() is None:
-        try:
-            peak = max(peak, psutil.Process(process.pid).memory_info().rss)
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(_POLL_SECONDS)
-    return peak

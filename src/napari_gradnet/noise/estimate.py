@@ -282,8 +282,8 @@ def _channel_levels(
         mean = means[members[chosen]].mean()
         margin = 3 * math.sqrt(variance)
         if limits[0] + margin < mean < limits[1] - margin:
-            # levels that are mostly texture count less
-            # never 0: in a stack of small things no level may be smooth
+            # levels that are mostly texture count less, but something: in a stack of
+            # small things no level may be smooth
             weight = (smooth**1.5 + 0.02) * math.sqrt(len(members))
             rows.append((mean, variance, weight))
     dark = float(np.percentile(means, _DARK_PERCENTILE))
