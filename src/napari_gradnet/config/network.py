@@ -20,6 +20,7 @@ __all__ = [
     "DnResNetConfig",
     "DsDnResNetConfig",
     "GradNetConfig",
+    "GridNetworkConfig",
     "MSKResNetConfig",
     "NetworkConfig",
     "SKDnCNNConfig",
@@ -35,7 +36,9 @@ class _ImageNetwork(FrozenModel):
     )
 
 
-class _GridNetwork(_ImageNetwork):
+class GridNetworkConfig(_ImageNetwork):
+    """What the networks that may work on a coarser grid have in common."""
+
     num_features: int = Field(
         64, ge=1, le=4096, description="Features F of the first layer."
     )
@@ -48,14 +51,14 @@ class _GridNetwork(_ImageNetwork):
     batch_norm: bool = Field(True, description="BatchNorm after convolutions.")
 
 
-class DnCNNConfig(_GridNetwork):
+class DnCNNConfig(GridNetworkConfig):
     """DnCNN; depth 17, or 20 for blind colour noise."""
 
     name: Literal["dncnn"] = "dncnn"
     depth: int = Field(17, ge=3, le=1000, description="Number of convolutions.")
 
 
-class SKDnCNNConfig(_GridNetwork):
+class SKDnCNNConfig(GridNetworkConfig):
     """DnCNN with the first features concatenated before the last convolution."""
 
     name: Literal["skdncnn"] = "skdncnn"
@@ -65,7 +68,7 @@ class SKDnCNNConfig(_GridNetwork):
     )
 
 
-class MSKResNetConfig(_GridNetwork):
+class MSKResNetConfig(GridNetworkConfig):
     """MSKResNet, GradNet's backbone."""
 
     name: Literal["mskresnet"] = "mskresnet"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from napari_gradnet.config.network import GridNetworkConfig
 
 __all__ = [
     "ChannelAttention",
     "Grid",
+    "GridNetwork",
     "ImageNetwork",
     "conv3x3",
     "convolution_radius",
@@ -164,3 +167,67 @@ class Grid(nn.Module):
             return features
         image = F.pixel_shuffle(features, self.factor)
         return image[..., : like.shape[-2], : like.shape[-1]]
+
+
+class GridNetwork(ImageNetwork):
+    """A convolution, a body and a convolution, on a coarser grid if so asked.
+
+    What is a network's own: its body, its skips (`forward`) and its first weights
+    (`branch_ends`).
+
+    Parameters
+    ----------
+    config : GridNetworkConfig
+        F features, and whether there is BatchNorm.
+    body : nn.Module
+        What lies between the two convolutions.
+    beside : int
+        Channels that the first convolution sees beside those of the image.
+    last : int, optional
+        Channels that the last convolution sees; F when not given.
+    """
+
+    #: Whether the first convolution is computed exactly (see `exactly`).
+    exact_head: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        config: GridNetworkConfig,
+        body: nn.Module,
+        *,
+        beside: int = 0,
+        last: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.grid = Grid(config.unshuffle)
+        channels = config.in_channels * config.unshuffle**2
+        self.head = conv3x3(channels + beside, config.num_features)
+        self.body = body
+        self.tail = conv3x3(last or config.num_features, channels)
+        self.initialise()
+
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Draw fresh weights (Kaiming normal; small branches without BatchNorm)."""
+        init_kaiming(self, generator)
+        if not self.config.batch_norm:
+            for layer in self.branch_ends():
+                quieten(layer)
+
+    def branch_ends(self) -> Sequence[nn.Conv2d]:
+        """Last layers of the branches that are added to something."""
+        return [self.tail]
+
+    @property
+    def receptive_radius(self) -> int:
+        """Pixels around an output pixel that it depends on, attention apart."""
+        return (convolution_radius(self) + 1) * self.config.unshuffle - 1
+
+    def first_features(self, image: Tensor) -> Tensor:
+        """Features, shape (N, F, h, w), of an image on the grid."""
+        head = exactly(self.head, image) if self.exact_head else self.head(image)
+        return torch.relu(head)
+
+    def reconstruct(self, features: Tensor, like: Tensor) -> Tensor:
+        """Image of the last features, of the size of the image `like`."""
+        return self.grid.back(self.tail(features), like)

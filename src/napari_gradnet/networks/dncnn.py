@@ -13,33 +13,30 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.networks.blocks import (
-    Grid,
-    ImageNetwork,
-    conv3x3,
-    convolution_radius,
-    init_kaiming,
-    quieten,
-)
+from napari_gradnet.networks.blocks import GridNetwork, conv3x3
 
 if TYPE_CHECKING:
-    from napari_gradnet.config.network import DnCNNConfig, SKDnCNNConfig
+    from collections.abc import Sequence
+
+    from napari_gradnet.config.network import DnCNNConfig, GradNetConfig, SKDnCNNConfig
 
 __all__ = ["DnCNN", "SKDnCNN", "middle_layers"]
 
 
-def middle_layers(width: int, count: int, *, batch_norm: bool) -> nn.Sequential:
-    """`count` times convolution, BatchNorm (optional) and ReLU."""
+def middle_layers(
+    width: int, config: DnCNNConfig | SKDnCNNConfig | GradNetConfig
+) -> nn.Sequential:
+    """`depth` - 2 times convolution, BatchNorm (optional) and ReLU."""
     layers: list[nn.Module] = []
-    for _ in range(count):
-        layers.append(conv3x3(width, width, bias=not batch_norm))
-        if batch_norm:
+    for _ in range(config.depth - 2):
+        layers.append(conv3x3(width, width, bias=not config.batch_norm))
+        if config.batch_norm:
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 
 
-class DnCNN(ImageNetwork):
+class DnCNN(GridNetwork):
     """DnCNN: estimates the noise and takes it from the input.
 
     Parameters
@@ -47,28 +44,10 @@ class DnCNN(ImageNetwork):
     config : DnCNNConfig
     """
 
+    exact_head = False
+
     def __init__(self, config: DnCNNConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.grid = Grid(config.unshuffle)
-        channels = config.in_channels * config.unshuffle**2
-        self.head = conv3x3(channels, config.num_features)
-        self.body = middle_layers(
-            config.num_features, config.depth - 2, batch_norm=config.batch_norm
-        )
-        self.tail = conv3x3(config.num_features, channels)
-        self.initialise()
-
-    def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights (Kaiming normal)."""
-        init_kaiming(self, generator)
-        if not self.config.batch_norm:
-            quieten(self.tail)
-
-    @property
-    def receptive_radius(self) -> int:
-        """Pixels around an output pixel that it depends on."""
-        return (convolution_radius(self) + 1) * self.config.unshuffle - 1
+        super().__init__(config, middle_layers(config.num_features, config))
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoised images.
@@ -82,12 +61,11 @@ class DnCNN(ImageNetwork):
         -------
         Tensor, shape (N, C, H, W)
         """
-        features = torch.relu(self.head(self.grid(noisy)))
-        noise = self.grid.back(self.tail(self.body(features)), noisy)
-        return noisy - noise
+        features = self.body(self.first_features(self.grid(noisy)))
+        return noisy - self.reconstruct(features, noisy)
 
 
-class SKDnCNN(ImageNetwork):
+class SKDnCNN(GridNetwork):
     """DnCNN whose last convolution also sees the first features.
 
     Parameters
@@ -95,30 +73,20 @@ class SKDnCNN(ImageNetwork):
     config : SKDnCNNConfig
     """
 
+    config: SKDnCNNConfig
+    exact_head = False
+
     def __init__(self, config: SKDnCNNConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.grid = Grid(config.unshuffle)
-        channels = config.in_channels * config.unshuffle**2
-        self.head = conv3x3(channels, config.num_features)
-        self.body = middle_layers(
-            config.num_features, config.depth - 2, batch_norm=config.batch_norm
-        )
-        self.tail = conv3x3(2 * config.num_features, channels)
-        self.initialise()
+        width = config.num_features
+        super().__init__(config, middle_layers(width, config), last=2 * width)
 
-    def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights (Kaiming normal)."""
-        init_kaiming(self, generator)
-
-    @property
-    def receptive_radius(self) -> int:
-        """Pixels around an output pixel that it depends on."""
-        return (convolution_radius(self) + 1) * self.config.unshuffle - 1
+    def branch_ends(self) -> Sequence[nn.Conv2d]:
+        """None: the last layer makes the image itself."""
+        return []
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoised images, shape (N, C, H, W)."""
-        features = torch.relu(self.head(self.grid(noisy)))
+        features = self.first_features(self.grid(noisy))
         joined = torch.cat([features, self.body(features)], 1)
-        image = self.grid.back(self.tail(joined), noisy)
+        image = self.reconstruct(joined, noisy)
         return image + noisy if self.config.global_skip else image

@@ -15,20 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.networks.blocks import (
-    Grid,
-    ImageNetwork,
-    conv3x3,
-    convolution_radius,
-    exactly,
-    init_kaiming,
-    quieten,
-)
+from napari_gradnet.networks.blocks import GridNetwork, convolution_radius
 from napari_gradnet.networks.dncnn import middle_layers
-from napari_gradnet.networks.mskresnet import ResidualModules
+from napari_gradnet.networks.mskresnet import ResidualModules, unit_ends
 from napari_gradnet.networks.sobel import SobelGradient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_gradnet.config.network import GradNetConfig
 
 __all__ = ["GradNet", "interleave_order"]
@@ -64,19 +58,13 @@ class _SkipLayers(nn.Module):
 
     def __init__(self, width: int, config: GradNetConfig) -> None:
         super().__init__()
-        self.layers = middle_layers(
-            width, config.depth - 2, batch_norm=config.batch_norm
-        )
-
-    def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights (Kaiming normal)."""
-        init_kaiming(self, generator)
+        self.layers = middle_layers(width, config)
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.cat([features, self.layers(features)], 1)
 
 
-class GradNet(ImageNetwork):
+class GradNet(GridNetwork):
     """GradNet over MSKResNet or SKDnCNN.
 
     Parameters
@@ -86,40 +74,28 @@ class GradNet(ImageNetwork):
         after the first convolution, ``"III"`` before the reconstruction.
     """
 
+    config: GradNetConfig
+
     def __init__(self, config: GradNetConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.grid = Grid(config.unshuffle)
-        self.sobel = SobelGradient()
         channels = config.in_channels * config.unshuffle**2
-        extra = channels * config.gradient_copies
-        fused = {"I": channels, "II": config.num_features}
-        at_image, at_features = config.fusion == "I", config.fusion == "II"
-        self.head = conv3x3(channels + extra * at_image, config.num_features)
-        width = config.num_features + extra * at_features
-        self.body: ResidualModules | _SkipLayers
+        gradients = channels * config.gradient_copies
+        extra = {"I": 0, "II": 0, "III": 0} | {config.fusion: gradients}
+        width = config.num_features + extra["II"]
+        body: nn.Module
         if config.backbone == "mskresnet":
-            self.body, last = ResidualModules(width, config), width
+            body, last = ResidualModules(width, config), width
         else:
-            self.body, last = _SkipLayers(width, config), 2 * width
-        self.tail = conv3x3(last + extra * (config.fusion == "III"), channels)
-        self.initialise()
-        order = interleave_order(fused.get(config.fusion, last), extra)
+            body, last = _SkipLayers(width, config), 2 * width
+        super().__init__(config, body, beside=extra["I"], last=last + extra["III"])
+        self.sobel = SobelGradient()
+        fused = {"I": channels, "II": config.num_features, "III": last}
+        order = interleave_order(fused[config.fusion], gradients)
         self.register_buffer("order", torch.tensor(order), persistent=False)
         self.order: Tensor
 
-    def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights (Kaiming normal)."""
-        init_kaiming(self.head, generator)
-        self.body.initialise(generator)
-        init_kaiming(self.tail, generator)
-        if not self.config.batch_norm:
-            quieten(self.tail)
-
-    @property
-    def receptive_radius(self) -> int:
-        """Pixels around an output pixel that it depends on, attention apart."""
-        return (convolution_radius(self) + 1) * self.config.unshuffle - 1
+    def branch_ends(self) -> Sequence[nn.Conv2d]:
+        """Last layers of the units, if there are any, and of the network."""
+        return [*unit_ends(self.body), self.tail]
 
     @property
     def guide_radius(self) -> int:
@@ -155,10 +131,10 @@ class GradNet(ImageNetwork):
         features = self.grid(noisy)
         if self.config.fusion == "I":
             features = self._fuse(features, gradient)
-        features = torch.relu(exactly(self.head, features))
+        features = self.first_features(features)
         if self.config.fusion == "II":
             features = self._fuse(features, gradient)
         features = self.body(features)
         if self.config.fusion == "III":
             features = self._fuse(features, gradient)
-        return noisy + self.grid.back(self.tail(features), noisy)
+        return noisy + self.reconstruct(features, noisy)

@@ -14,19 +14,17 @@ from torch import Tensor, nn
 
 from napari_gradnet.networks.blocks import (
     ChannelAttention,
-    Grid,
-    ImageNetwork,
+    GridNetwork,
     conv3x3,
-    convolution_radius,
     exactly,
-    init_kaiming,
-    quieten,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_gradnet.config.network import MSKResNetConfig
 
-__all__ = ["MSKResNet", "ResidualModules"]
+__all__ = ["MSKResNet", "ResidualModules", "unit_ends"]
 
 
 class ResUnit(nn.Module):
@@ -41,6 +39,11 @@ class ResUnit(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         inner = torch.relu(self.norm(self.conv1(features)))
         return torch.relu(features + self.conv2(inner))
+
+
+def unit_ends(body: nn.Module) -> list[nn.Conv2d]:
+    """Last layers of all residual units."""
+    return [m.conv2 for m in body.modules() if isinstance(m, ResUnit)]
 
 
 class ResidualModule(nn.Module):
@@ -92,21 +95,13 @@ class ResidualModules(nn.Module):
                 for number in range(1, config.num_modules + 1)
             )
         )
-        self.small_branches = not config.batch_norm
-
-    def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights (Kaiming normal; small branches without BatchNorm)."""
-        init_kaiming(self, generator)
-        for unit in self.modules():
-            if self.small_branches and isinstance(unit, ResUnit):
-                quieten(unit.conv2)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features, shape (N, W, H, W)."""
         return features + self.blocks(features)
 
 
-class MSKResNet(ImageNetwork):
+class MSKResNet(GridNetwork):
     """The backbone alone, without gradient: GradNet's baseline.
 
     Parameters
@@ -115,29 +110,13 @@ class MSKResNet(ImageNetwork):
     """
 
     def __init__(self, config: MSKResNetConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.grid = Grid(config.unshuffle)
-        channels = config.in_channels * config.unshuffle**2
-        self.head = conv3x3(channels, config.num_features)
-        self.body = ResidualModules(config.num_features, config)
-        self.tail = conv3x3(config.num_features, channels)
-        self.initialise()
+        super().__init__(config, ResidualModules(config.num_features, config))
 
-    def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights (Kaiming normal)."""
-        init_kaiming(self.head, generator)
-        self.body.initialise(generator)
-        init_kaiming(self.tail, generator)
-        if not self.config.batch_norm:
-            quieten(self.tail)
-
-    @property
-    def receptive_radius(self) -> int:
-        """Pixels around an output pixel that it depends on, attention apart."""
-        return (convolution_radius(self) + 1) * self.config.unshuffle - 1
+    def branch_ends(self) -> Sequence[nn.Conv2d]:
+        """Last layers of the units and of the network."""
+        return [*unit_ends(self.body), self.tail]
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoised images, shape (N, C, H, W)."""
-        features = self.body(torch.relu(exactly(self.head, self.grid(noisy))))
-        return noisy + self.grid.back(self.tail(features), noisy)
+        features = self.body(self.first_features(self.grid(noisy)))
+        return noisy + self.reconstruct(features, noisy)
