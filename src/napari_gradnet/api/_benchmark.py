@@ -68,8 +68,8 @@ def benchmark_accuracy(
     naive : sequence of str
         Naive denoisers to put beside them.
     **options
-        ``sigmas``, ``grey``, ``crop``, ``limit``, ``seed``, ``device``, ``precision``,
-        ``ensemble``: see `inference.accuracy`.
+        ``sigmas``, ``noises``, ``split``, ``grey``, ``luma``, ``crop``, ``limit``,
+        ``seed``, ``device``, ``precision``, ``ensemble``: see `inference.accuracy`.
 
     Yields
     ------

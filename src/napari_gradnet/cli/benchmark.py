@@ -117,6 +117,7 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
     help="PSNR of textured and smooth pixels too (gradient above EPSILON or not).",
 )
 @_GREY
+@click.option("--luma", is_flag=True, help="Compare luma, as for compressed images.")
 @click.option("--crop", type=click.IntRange(8), help="Centre crop (Kodak24: 500).")
 @_LIMIT
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")

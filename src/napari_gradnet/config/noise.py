@@ -23,6 +23,7 @@ __all__ = [
     "MixedNoise",
     "NoiseConfig",
     "NoiseRange",
+    "PhotoNoise",
     "PoissonGaussianNoise",
     "PoissonNoise",
     "describe_noise_config",
@@ -46,6 +47,9 @@ class _Noise(FrozenModel):
             lowest = value[0] if isinstance(value, tuple) else value
             if name in ("peak", "electrons") and lowest <= 0:
                 msg = f"{name}={value}: the counts at full scale must be above 0"
+                raise ValueError(msg)
+            if name in ("gamma", "red_gain", "blue_gain") and lowest < 1:
+                msg = f"{name}={value}: give at least 1"
                 raise ValueError(msg)
             low, high = value if isinstance(value, tuple) else (value, value)
             if not 0 <= low <= high:
@@ -121,6 +125,31 @@ class CameraNoise(_Noise):
         return self
 
 
+class PhotoNoise(_Noise):
+    """A camera's noise as its processing leaves it in a colour photo.
+
+    Sensor noise on linear intensities behind a colour filter, then demosaicking, white
+    balance, colour matrix and tone curve, which correlate it between neighbours and
+    colours. For images in sRGB; chain it with jpeg for the camera's files.
+    """
+
+    _ranges = ("electrons", "read_noise", "red_gain", "blue_gain", "colour", "gamma")
+    kind: Literal["photo"] = "photo"
+    electrons: NoiseRange = Field(
+        (100.0, 10000.0),
+        description="Electrons at full scale of the sensor, drawn log-uniformly.",
+    )
+    read_noise: NoiseRange = Field(
+        (1.0, 8.0), description="Read noise, electrons (standard deviation)."
+    )
+    red_gain: NoiseRange = Field((1.2, 2.6), description="White balance; green is 1.")
+    blue_gain: NoiseRange = Field((1.2, 2.6), description="White balance; green is 1.")
+    colour: NoiseRange = Field(
+        (0.0, 1.0), description="Part of a sensor's colour matrix, 0 none to 1."
+    )
+    gamma: NoiseRange = Field((1.8, 2.6), description="Of the tone curve.")
+
+
 class JpegNoise(_Noise):
     """What JPEG compression leaves: clipped, quantised to 8 bits, with block edges."""
 
@@ -128,6 +157,11 @@ class JpegNoise(_Noise):
     _largest = 100
     kind: Literal["jpeg"] = "jpeg"
     quality: NoiseRange = Field((10.0, 60.0), description="JPEG quality, 1 to 100.")
+    shifted: bool = Field(
+        False,
+        description="Blocks begin anywhere, as in a crop of a compressed image, not at "
+        "the first pixel.",
+    )
 
 
 class Jpeg2000Noise(_Noise):
@@ -178,6 +212,7 @@ NoiseConfig = Annotated[
     | PoissonNoise
     | PoissonGaussianNoise
     | CameraNoise
+    | PhotoNoise
     | JpegNoise
     | Jpeg2000Noise
     | BpgNoise
@@ -194,6 +229,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "poisson": ("Poisson noise,", "peak", "photons at full scale"),
     "poisson-gaussian": ("Poisson-Gaussian noise,", "peak", "photons at full scale"),
     "camera": ("camera noise,", "electrons", "electrons at full scale"),
+    "photo": ("a photo's noise,", "electrons", "electrons at full scale"),
     "jpeg": ("JPEG, quality", "quality", ""),
     "jpeg2000": ("JPEG 2000,", "psnr", "dB"),
     "bpg": ("BPG, quantiser", "quantizer", ""),
@@ -229,8 +265,8 @@ def parse_noise(words: str) -> NoiseConfig:
     ----------
     words : str
         A kind and its number: gaussian (sigma, levels of 255), poisson and
-        poisson-gaussian (peak), camera (electrons), jpeg (quality), jpeg2000 (dB) or
-        bpg (quantiser).
+        poisson-gaussian (peak), camera and photo (electrons), jpeg (quality),
+        jpeg2000 (dB) or bpg (quantiser).
 
     Raises
     ------

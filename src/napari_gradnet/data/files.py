@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["IMAGE_SUFFIXES", "expand_paths", "read_image", "to_channels"]
+__all__ = ["IMAGE_SUFFIXES", "LUMA", "expand_paths", "read_image", "to_channels"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 #: Weights of red, green and blue in grey (ITU-R BT.601, as the field's grey test sets).

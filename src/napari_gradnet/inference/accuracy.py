@@ -17,7 +17,7 @@ from napari_gradnet.config.noise import (
     describe_noise_config,
     parse_noise,
 )
-from napari_gradnet.data.files import expand_paths, read_image
+from napari_gradnet.data.files import LUMA, expand_paths, read_image
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.models import Model, open_model
@@ -164,6 +164,7 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     models: Sequence[str | Model] = (),
     naive: Sequence[str] = (),
     grey: bool = False,
+    luma: bool = False,
     crop: int | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -191,6 +192,8 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
         behind the stabilisation of its true gain and read noise.
     grey : bool
         Turn the images to luma.
+    luma : bool
+        Denoise in colour but compare luma, as compressed images are measured.
     crop : int, optional
         Central crop, pixels.
     limit : int, optional
@@ -222,7 +225,11 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     kinds: list[NoiseConfig] = [parse_noise(words) for words in noises]
     if not kinds:
         kinds = [GaussianNoise(sigma=sigma) for sigma in sigmas]
-    channel = None if grey else -1
+    if grey and luma:
+        msg = "grey images are luma already: leave luma out"
+        raise InputError(msg)
+    targets = [clean @ LUMA if luma else clean for clean in cleans]
+    channel = None if grey or luma else -1
     for name, method in methods:
         for noise in kinds:
             scores = []
@@ -230,11 +237,16 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
             for number, clean in enumerate(cleans):
                 noisy = _degraded(clean, noise, seed + number)
                 began = time.perf_counter()
-                denoised = method(noisy, noise)
+                denoised = method(noisy, noise).clip(0, 1)
                 seconds = time.perf_counter() - began
-                quality = ssim(denoised.clip(0, 1), clean, channel_axis=channel)
-                scores.append((psnr(denoised, clean), quality, seconds))
-                parts.append([_parts(denoised, clean, each, channel) for each in split])
+                if luma:
+                    denoised = denoised @ LUMA
+                target = targets[number]
+                quality = ssim(denoised, target, channel_axis=channel)
+                scores.append((psnr(denoised, target), quality, seconds))
+                parts.append(
+                    [_parts(denoised, target, each, channel) for each in split]
+                )
             mean_psnr, mean_ssim, mean_seconds = np.mean(scores, axis=0).tolist()
             gaussian = isinstance(noise, GaussianNoise)
             yield AccuracyRow(

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from napari_gradnet.errors import InputError
+from napari_gradnet.noise.camera import Camera, photograph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
         MixedNoise,
         NoiseConfig,
         NoiseRange,
+        PhotoNoise,
         PoissonGaussianNoise,
         PoissonNoise,
     )
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["add_noise", "noise_generator"]
 
 LEVELS = 255.0
+#: Pixels of JPEG's largest blocks: colour is stored at half the resolution.
+JPEG_BLOCK = 16
 
 
 def noise_generator(
@@ -94,8 +101,35 @@ def _camera(clean: Tensor, config: CameraNoise, g: torch.Generator) -> Tensor:
     return noisy if config.gain is None else noisy + config.offset / config.full_scale
 
 
+def _photo(clean: Tensor, config: PhotoNoise, g: torch.Generator) -> Tensor:
+    if clean.shape[1] != 3:
+        msg = (
+            f"noise kind 'photo' takes RGB images, these have {clean.shape[1]} "
+            "channels: use camera for grey ones"
+        )
+        raise InputError(msg)
+    camera = Camera(
+        _draw_log(config.electrons, clean, g),
+        _draw(config.read_noise, clean, g),
+        _draw(config.red_gain, clean, g),
+        _draw(config.blue_gain, clean, g),
+        _draw(config.colour, clean, g),
+        _draw(config.gamma, clean, g),
+    )
+    top, left = torch.randint(2, (2,), device=clean.device, generator=g).tolist()
+    return photograph(clean, camera, (top, left), g)
+
+
 def _jpeg(clean: Tensor, config: JpegNoise, g: torch.Generator) -> Tensor:
-    return _compress(clean, config.kind, _draw(config.quality, clean, g))
+    quality = _draw(config.quality, clean, g)
+    if not config.shifted:
+        return _compress(clean, config.kind, quality)
+    # one place for the batch: what is added in front is cut off again
+    top, left = torch.randint(
+        JPEG_BLOCK, (2,), device=clean.device, generator=g
+    ).tolist()
+    larger = functional.pad(clean, (left, 0, top, 0), mode="replicate")
+    return _compress(larger, config.kind, quality)[..., top:, left:]
 
 
 def _jpeg2000(clean: Tensor, config: Jpeg2000Noise, g: torch.Generator) -> Tensor:
@@ -137,6 +171,7 @@ _MODELS: dict[str, Callable[[Tensor, Any, torch.Generator], Tensor]] = {
     "poisson": _poisson,
     "poisson-gaussian": _poisson_gaussian,
     "camera": _camera,
+    "photo": _photo,
     "jpeg": _jpeg,
     "jpeg2000": _jpeg2000,
     "bpg": _bpg,
@@ -166,6 +201,6 @@ def add_noise(clean: Tensor, config: NoiseConfig, generator: torch.Generator) ->
     References
     ----------
     Gaussian: GradNet, sec. 5.1. Poisson and Poisson-Gaussian: DN-ResNet, sec. 4 (the
-    image scaled to max = peak; sigma = peak / 10).
+    image scaled to max = peak; sigma = peak / 10). Photos: `noise.camera`.
     """
     return _MODELS[config.kind](clean, config, generator)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from imagecodecs import jpeg8_decode, jpeg8_encode
 from imageio.v3 import imwrite
 from skimage import data
 
@@ -91,3 +92,26 @@ def test_unknown_noise_is_refused(folder, words):
 def test_a_limit_of_none_is_refused(folder):
     with pytest.raises(InputError, match="limit=0"):
         next(iter_accuracy(folder, limit=0))
+
+
+def test_luma_of_a_compressed_photo(tmp_path):
+    photo = data.astronaut()[:96, 200:300]
+    imwrite(tmp_path / "a.png", photo)
+
+    def noisy(**options):
+        (row,) = iter_accuracy(tmp_path, noises=["jpeg=10"], **options)
+        return row.psnr
+
+    decoded = jpeg8_decode(jpeg8_encode(np.ascontiguousarray(photo), level=10))
+    weights = np.array([0.299, 0.587, 0.114])
+    error = (decoded.astype(float) - photo) @ weights / 255
+    assert noisy(luma=True) == pytest.approx(
+        -10 * np.log10((error**2).mean()), abs=1e-4
+    )
+    # colour is stored at half the resolution: it is worse
+    assert noisy() < noisy(luma=True) - 0.5
+
+
+def test_luma_of_grey_is_refused(folder):
+    with pytest.raises(InputError, match="leave luma out"):
+        _rows(folder, luma=True)

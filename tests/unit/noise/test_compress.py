@@ -42,6 +42,30 @@ def test_jpeg_is_what_the_codec_makes(photo_batch: torch.Tensor) -> None:
         assert np.array_equal(got, expected)
 
 
+def _block_edges(noisy: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+    """Jumps of the error between columns, by column modulo 8."""
+    jumps = (noisy - clean).diff(dim=-1).abs().mean((0, 1, 2))
+    return torch.stack([jumps[k::8][:11].mean() for k in range(8)])
+
+
+def test_blocks_begin_at_the_first_pixel_or_anywhere(photo_batch: torch.Tensor) -> None:
+    def first_block(config: JpegNoise, seed: int) -> int:
+        noisy = add_noise(photo_batch, config, noise_generator(seed))
+        assert noisy.shape == photo_batch.shape
+        return int(_block_edges(noisy, photo_batch).argmax())
+
+    fixed = {first_block(JpegNoise(quality=10), seed) for seed in range(10)}
+    assert fixed == {7}
+    shifted = [
+        first_block(JpegNoise(quality=10, shifted=True), seed) for seed in range(10)
+    ]
+    assert len(set(shifted)) > 3
+    again = [
+        first_block(JpegNoise(quality=10, shifted=True), seed) for seed in range(10)
+    ]
+    assert shifted == again
+
+
 def test_grey_jpeg_keeps_its_shape(photo_batch: torch.Tensor) -> None:
     grey = photo_batch[:, :1, :33, :50]
     noisy = add_noise(grey, JpegNoise(quality=90), noise_generator(0))
@@ -53,7 +77,7 @@ def test_grey_jpeg_keeps_its_shape(photo_batch: torch.Tensor) -> None:
 def test_better_quality_leaves_less_error(
     kind: type, photo_batch: torch.Tensor
 ) -> None:
-    (name,) = (n for n in kind.model_fields if n != "kind")
+    name = "quality" if kind is JpegNoise else "psnr"
     levels = (5, 30, 90) if kind is JpegNoise else (22, 30, 42)
     found = [
         psnr(add_noise(photo_batch, kind(**{name: q}), noise_generator(0)), photo_batch)

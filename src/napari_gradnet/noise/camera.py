@@ -1,0 +1,167 @@
+"""Noise as a camera's processing leaves it in a photo: correlated and tone-mapped.
+
+A photo is taken back to what its sensor saw, gets a sensor's noise there, and goes
+through demosaicking, white balance, colour matrix and tone curve again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["Camera", "bayer_mask", "demosaic", "photograph"]
+
+#: From camera to sRGB colours, a common sensor's; each row sums to 1.
+COLOR_MATRIX = ((1.66, -0.54, -0.12), (-0.22, 1.52, -0.30), (0.02, -0.58, 1.56))
+#: Where the tone curve turns linear, as sRGB's does: its slope has no pole at black.
+LINEAR_END = 0.0031308
+
+
+class Camera(NamedTuple):
+    """One camera and exposure a sample, each of shape (N, 1, 1, 1).
+
+    Parameters
+    ----------
+    electrons : Tensor
+        At full scale of the sensor.
+    read_noise : Tensor
+        Electrons (standard deviation).
+    red, blue : Tensor
+        Gains of the white balance; green has 1.
+    colour : Tensor
+        Part of the colour matrix, 0 (none) to 1.
+    gamma : Tensor
+        Of the tone curve.
+    """
+
+    electrons: Tensor
+    read_noise: Tensor
+    red: Tensor
+    blue: Tensor
+    colour: Tensor
+    gamma: Tensor
+
+
+def _encode(linear: Tensor, gamma: Tensor) -> Tensor:
+    """Tone curve: a power, continued in a straight line below `LINEAR_END`."""
+    slope = LINEAR_END ** (1 / gamma - 1)
+    power = linear.clamp_min(LINEAR_END) ** (1 / gamma)
+    return torch.where(linear < LINEAR_END, linear * slope, power)
+
+
+def _decode(image: Tensor, gamma: Tensor) -> Tensor:
+    """Inverse of `_encode`."""
+    slope = LINEAR_END ** (1 / gamma - 1)
+    end = LINEAR_END ** (1 / gamma)
+    power = torch.maximum(image, end) ** gamma
+    return torch.where(image < end, image / slope, power)
+
+
+def _matrix(camera: Camera) -> Tensor:
+    """From white-balanced camera colours to linear sRGB, shape (N, 3, 3)."""
+    device = camera.colour.device
+    identity = torch.eye(3, device=device)
+    full = torch.tensor(COLOR_MATRIX, device=device)
+    return identity + camera.colour.view(-1, 1, 1) * (full - identity)
+
+
+def _turn(image: Tensor, matrix: Tensor) -> Tensor:
+    return torch.einsum("nij,njyx->niyx", matrix, image)
+
+
+def bayer_mask(size: tuple[int, int], phase: tuple[int, int], like: Tensor) -> Tensor:
+    """Which pixels see which colour (RGGB), shape (3, H, W).
+
+    Parameters
+    ----------
+    size : (int, int)
+        H, W in pixels.
+    phase : (int, int)
+        Rows and columns (0 or 1) from the first pixel to a red one.
+    like : Tensor
+        Gives the device.
+    """
+    rows = (torch.arange(size[0], device=like.device) + phase[0]) % 2
+    columns = (torch.arange(size[1], device=like.device) + phase[1]) % 2
+    red = ((rows == 0)[:, None] & (columns == 0)[None]).float()
+    blue = ((rows == 1)[:, None] & (columns == 1)[None]).float()
+    return torch.stack([red, 1 - red - blue, blue])
+
+
+def demosaic(mosaic: Tensor, mask: Tensor) -> Tensor:
+    """Interpolate missing colours bilinearly.
+
+    Parameters
+    ----------
+    mosaic : Tensor, shape (N, 3, H, W)
+        0 where a pixel does not see the colour.
+    mask : Tensor, shape (3, H, W)
+        1 where it does.
+
+    Returns
+    -------
+    Tensor, shape (N, 3, H, W)
+    """
+    kernel = torch.tensor(
+        [[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]], device=mosaic.device
+    ).expand(3, 1, 3, 3)
+    # divided by the weights that were there: exact at the border too
+    total = functional.conv2d(mosaic, kernel, padding=1, groups=3)
+    weight = functional.conv2d(mask[None], kernel, padding=1, groups=3)
+    # what was seen stays as it is
+    return torch.where(mask.bool(), mosaic, total / weight.clamp_min(1e-6))
+
+
+def photograph(
+    clean: Tensor,
+    camera: Camera,
+    phase: tuple[int, int],
+    generator: torch.Generator,
+) -> Tensor:
+    """Give photos the noise of a camera.
+
+    Parameters
+    ----------
+    clean : Tensor, shape (N, 3, H, W)
+        Photos (sRGB) in [0, 1].
+    camera : Camera
+        One a sample.
+    phase : (int, int)
+        See `bayer_mask`.
+    generator : torch.Generator
+        On the device of `clean`.
+
+    Returns
+    -------
+    Tensor, shape (N, 3, H, W)
+        Not clipped.
+
+    Notes
+    -----
+    Both the noisy and the noise-free sensor image go through the same processing, and
+    the difference of the two is added to the photo: what demosaicking does to the
+    picture itself is no noise and stays out.
+
+    References
+    ----------
+    Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR 2019; Guo et al.,
+    Toward Convolutional Blind Denoising of Real Photographs, CVPR 2019.
+    """
+    matrix = _matrix(camera)
+    gains = torch.cat([camera.red, torch.ones_like(camera.red), camera.blue], 1)
+    # a sensor sees no negative light: colours outside its range meet at 0
+    seen = _turn(_decode(clean.clamp(0, 1), camera.gamma), torch.linalg.inv(matrix))
+    sensor = seen.clamp(0, 1) / gains
+    counts = torch.poisson(sensor * camera.electrons, generator=generator)
+    read = torch.randn(sensor.shape, device=clean.device, generator=generator)
+    noisy = (counts + camera.read_noise * read) / camera.electrons
+    mask = bayer_mask((clean.shape[2], clean.shape[3]), phase, clean)
+
+    def develop(raw: Tensor) -> Tensor:
+        balanced = demosaic(raw * mask, mask) * gains
+        return _encode(_turn(balanced, matrix), camera.gamma).clamp(0, 1)
+
+    return clean + develop(noisy) - develop(sensor)
