@@ -7,7 +7,6 @@ failed stands here, once for all engines. Safe in several threads.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
 import re
@@ -16,8 +15,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.batch.events import BatchReport, FileEvent, FileReport
+from napari_gradnet.batch.failures import explain_failure, is_final
 from napari_gradnet.batch.identity import differences
-from napari_gradnet.errors import FileFormatError, GradNetError, InputError
+from napari_gradnet.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from napari_gradnet.batch.job import Job, UnitResult
     from napari_gradnet.batch.journal import Entry, Journal
 
-__all__ = ["Book", "ChangedOptionsError", "FileRun", "explain_failure"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Book", "ChangedOptionsError", "FileRun"]
 
 #: Seconds between two ``progress`` events of one file.
 _PROGRESS_SECONDS = 0.1
@@ -119,6 +117,7 @@ class Book:
         self._guard = threading.Lock()
         self._began = time.monotonic()
         self._numbers: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         self._bytes_waiting = 0
         #: Bytes and values of files that were opened: values a byte, for the estimate.
         self._known_bytes = self._known_values = 0
@@ -159,9 +158,11 @@ class Book:
 
     def queue(self, task: Task) -> None:
         """Take a task into the batch."""
+        size = task.num_bytes
         with self._guard:
             self._numbers[task.name] = len(self._numbers) + 1
-            self._bytes_waiting += task.num_bytes
+            self._sizes[task.name] = size
+            self._bytes_waiting += size
         self._tell(task, "queued")
 
     # --------------------------------------------------------------------- files
@@ -188,7 +189,7 @@ class Book:
             The output was begun with other options: the whole run should stop.
         """
         with self._guard:
-            self._bytes_waiting -= task.num_bytes
+            self._bytes_waiting -= self._sizes[task.name]
         run: FileRun | None = None
         try:
             run = self._open(task)
@@ -228,6 +229,9 @@ class Book:
         )
 
     def _open(self, task: Task) -> FileRun | None:
+        if task.fault:
+            raise InputError(task.fault)
+        self.journal.check_place()
         entry = self.journal.entry(task.name)
         exists = os.path.lexists(task.target)
         mine = entry is not None and entry.owned
@@ -287,8 +291,9 @@ class Book:
         run.values = run.job.num_values
         run.done = len(run.finished)
         with self._guard:
-            self._known_bytes += run.task.num_bytes
-            self._known_values += run.values if run.task.num_bytes else 0
+            size = self._sizes[run.task.name]
+            self._known_bytes += size
+            self._known_values += run.values if size else 0
             self._values_left += run.values * (1 - run.done / max(run.total, 1))
 
     def unit_done(self, run: FileRun, result: UnitResult) -> None:
@@ -347,7 +352,7 @@ class Book:
             except Exception as error:  # noqa: BLE001 - as in `begin`
                 run.error = error
         try:
-            if run.error is not None and is_final(run.error):
+            if self._is_final(run):
                 run.job.discard()
             else:
                 run.job.close()
@@ -356,8 +361,31 @@ class Book:
         if run.error is not None:
             self._failed(run.task, run, run.error)
 
+    def _is_final(self, run: FileRun) -> bool:
+        """Whether what is unfinished of a run is of no more use."""
+        failed = run.error is not None
+        return failed and is_final(run.error) and not self._gone(run.task)
+
+    def _gone(self, task: Task) -> str:
+        """Say what has vanished under a task, whatever error that led to."""
+        if not self.journal.is_in_place():
+            return f"the output folder {self.journal.path.parent}"
+        try:
+            task.source.lstat()
+        except PermissionError:
+            return ""
+        except OSError:
+            return str(task.source)
+        return ""
+
     def _failed(self, task: Task, run: FileRun | None, error: BaseException) -> None:
         message = explain_failure(error, task.target)
+        gone = "" if task.fault else self._gone(task)
+        if gone:
+            message = (
+                f"{gone} has vanished (moved away, or its disk unmounted): put it back "
+                f"and run the same command again ({message})"
+            )
         if run is not None:  # else the journal's entry is another run's
             self.journal.failed(task.name, message)
             with self._guard:
@@ -381,32 +409,6 @@ class Book:
             workers,
             utilisation,
         )
-
-
-def is_final(error: BaseException | None) -> bool:
-    """Whether a failure lies in the file itself, so that its finished units are lost.
-
-    A full disk or a vanished folder passes; what is finished is kept for the next run.
-    """
-    while error is not None:
-        if isinstance(error, OSError | MemoryError):
-            return False
-        error = error.__cause__ or error.__context__
-    return True
-
-
-def explain_failure(error: BaseException, place: Path | None = None) -> str:
-    """Say an error in one line for the report; `place` where it names none."""
-    if isinstance(error, GradNetError):
-        return str(error)
-    if isinstance(error, OSError):
-        where = error.filename or place
-        reason = error.strerror or str(error)
-        return f"{where}: {reason}" if where else reason
-    if isinstance(error, MemoryError):
-        return "out of memory: use fewer workers or smaller tiles"
-    logger.error("unexpected failure", exc_info=error)
-    return f"{type(error).__name__}: {error}"
 
 
 def clean_temporaries(output: Path) -> None:

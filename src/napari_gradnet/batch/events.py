@@ -99,6 +99,8 @@ class BatchReport:
         That computed at once.
     utilisation : float
         Share of the time, 0..1, that they computed, from the first unit to the last.
+    message : str
+        Why no report could be written into the output folder; mostly empty.
     """
 
     files: tuple[FileReport, ...]
@@ -106,6 +108,7 @@ class BatchReport:
     megapixels: float
     workers: int
     utilisation: float
+    message: str = ""
 
     def count(self, state: FileState) -> int:
         """Files that ended in a state."""

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.options import BatchOptions
+from napari_gradnet.batch.search import (
+    IMAGE_SUFFIXES,
+    NO_FILE,
+    ZARR_SUFFIX,
+    explain_fault,
+    file_kind,
+    fixed_folder,
+    is_zarr,
+    match_images,
+    walk_images,
+)
 from napari_gradnet.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -17,12 +29,8 @@ if TYPE_CHECKING:
 
     AnyPath = str | os.PathLike[str]
 
-__all__ = ["IMAGE_SUFFIXES", "Task", "find_tasks", "make_task", "walk_images"]
+__all__ = ["Task", "find_tasks", "make_task"]
 
-#: Files that are taken from folders; a file that is named is taken whatever its name.
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-_ZARR_SUFFIX = ".zarr"
-_ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _RASTER = (".png", ".jpg", ".jpeg")
 _INPUT, _OUTPUT = "input", "output"
 
@@ -40,25 +48,35 @@ class Task:
     name : str
         Of the output in the output folder, with ``/`` between folders.
     options : BatchOptions
+    fault : str
+        Why the input cannot be looked at, for the report; mostly empty.
     """
 
     source: Path
     target: Path
     name: str
     options: BatchOptions
+    fault: str = ""
 
     @property
     def is_zarr(self) -> bool:
         """Whether the input is an OME-Zarr image."""
-        return self.source.is_dir()
+        return _is_folder(self.source)
 
     @property
     def num_bytes(self) -> int:
         """Bytes of the input file; 0 where that cannot be told."""
         try:
-            return 0 if self.source.is_dir() else self.source.stat().st_size
+            return 0 if self.is_zarr else self.source.stat().st_size
         except OSError:
             return 0
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return file_kind(path) == "folder"
+    except OSError:
+        return False
 
 
 def find_tasks(
@@ -92,7 +110,11 @@ def find_tasks(
         A list holds an unknown column or a wrong value.
     """
     folder = Path(output).expanduser()
-    if folder.exists() and not folder.is_dir():
+    try:
+        free = file_kind(folder) in ("", "folder")
+    except OSError as error:
+        raise InputError(explain_failure(error)) from error
+    if not free:
         msg = f"{folder} is a file: name a folder for the outputs"
         raise InputError(msg)
     names = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
@@ -144,81 +166,53 @@ def _check_outputs(tasks: dict[str, Task], folder: Path) -> None:
 
 def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
     path = Path(name).expanduser()
-    if path.suffix.lower() == ".csv" and path.is_file():
+    fault = kind = ""
+    single = False
+    try:
+        kind = file_kind(path)
+        single = kind == "file" or is_zarr(path)
+    except OSError as error:
+        fault = explain_fault(path, error)
+    if kind == "other":
+        fault = NO_FILE.format(path)
+    if fault:
+        yield make_task(path, path.parent, folder, options, fault=fault)
+        return
+    if single and path.suffix.lower() == ".csv":
         yield from _read_list(path, folder, options)
-    elif _is_zarr(path) or path.is_file():
+        return
+    if single:
         yield make_task(path, path.parent, folder, options)
-    elif path.is_dir():
-        found = False
-        for inner in walk_images(path, folder.resolve()):
-            found = True
-            yield make_task(inner, path, folder, options)
-        if not found:
-            kinds = ", ".join((*IMAGE_SUFFIXES, _ZARR_SUFFIX))
-            msg = f"{path} holds no images ({kinds})"
-            raise InputError(msg)
+        return
+    if kind == "folder":
+        base, images = path, walk_images(path, folder.resolve())
+        kinds = ", ".join((*IMAGE_SUFFIXES, ZARR_SUFFIX))
+        nothing = f"{path} holds no images ({kinds})"
+    elif glob.has_magic(str(path)):
+        base, images = (
+            fixed_folder(str(path)),
+            match_images(str(path), folder.resolve()),
+        )
+        nothing = f"no image matches {path}: check the pattern and put it in quotes"
     else:
-        yield from _expand(str(path), folder, options)
-
-
-def _expand(pattern: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
-    if not glob.has_magic(pattern):
-        msg = f"{pattern} does not exist: name a file, a folder or a pattern"
+        msg = f"{path} does not exist: name a file, a folder or a pattern"
         raise InputError(msg)
-    parts = Path(pattern).parts
-    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    base = Path(*parts[:first]) if first else Path()
-    below = folder.resolve()
-    # outputs of an earlier run are no inputs, where the pattern reaches them
-    reaches = not base.resolve().is_relative_to(below)
-    count = 0
-    for match in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
-        path = Path(match)
-        inside = any(_is_zarr(p) for p in path.parents if p != Path())
-        if inside or (reaches and path.resolve().is_relative_to(below)):
-            continue
-        if _is_zarr(path) or (path.is_file() and _is_image(path)):
-            count += 1
-            yield make_task(path, base, folder, options)
-    if not count:
-        msg = f"no image matches {pattern}: check the pattern and put it in quotes"
-        raise InputError(msg)
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-
-
-def _is_zarr(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    if any((path / name).is_file() for name in _ZARR_FILES):
-        return True
-    return path.suffix.lower() == _ZARR_SUFFIX
-
-
-def walk_images(
-    folder: Path, leave_out: Path, above: tuple[Path, ...] = ()
-) -> Iterator[Path]:
-    """Images below a folder, by name; links are followed, circles refused."""
-    real = folder.resolve()
-    if real in above:
-        msg = f"{folder} is a link to a folder that holds it: remove it or name files"
-        raise InputError(msg)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.resolve() == leave_out:
-            continue
-        if path.is_dir():
-            if _is_zarr(path):
-                yield path
-            else:
-                yield from walk_images(path, leave_out, (*above, real))
-        elif _is_image(path):
-            yield path
+    found = False
+    for image in images:
+        found = True
+        yield make_task(image.path, base, folder, options, fault=image.fault)
+    if not found:
+        raise InputError(nothing)
 
 
 def make_task(
-    source: Path, base: Path, folder: Path, options: BatchOptions, target: str = ""
+    source: Path,
+    base: Path,
+    folder: Path,
+    options: BatchOptions,
+    target: str = "",
+    *,
+    fault: str = "",
 ) -> Task:
     """Name the output of one input.
 
@@ -234,6 +228,8 @@ def make_task(
         What is done, on which the suffix depends.
     target : str
         Name of the output below `folder`, instead of the input's.
+    fault : str
+        Why the input cannot be looked at.
 
     Raises
     ------
@@ -247,19 +243,22 @@ def make_task(
             name = PurePosixPath(source.relative_to(base).as_posix())
         except ValueError:
             name = PurePosixPath(source.name)
-        name = _suffixed(name, options, is_zarr=source.is_dir())
+        if not name.parts:  # the folder itself, where that cannot be listed
+            name = PurePosixPath(source.resolve().name or "root")
+        if not fault:
+            name = _suffixed(name, options, is_folder=_is_folder(source))
     if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
         msg = f"output {target!r} of {source} leads out of the output folder: refused"
         raise InputError(msg)
-    return Task(source, folder / name, str(name), options)
+    return Task(source, folder / name, str(name), options, fault)
 
 
 def _suffixed(
-    name: PurePosixPath, options: BatchOptions, *, is_zarr: bool
+    name: PurePosixPath, options: BatchOptions, *, is_folder: bool
 ) -> PurePosixPath:
     """Give a name the suffix of what will be written."""
     suffix = name.suffix.lower()
-    if options.format == "ome-zarr" and not is_zarr:
+    if options.format == "ome-zarr" and not is_folder:
         stem = name.stem.removesuffix(".ome")
         return name.with_name(f"{stem}.ome.zarr")
     if suffix in _RASTER and options.gives_float:
@@ -275,17 +274,27 @@ def _read_list(path: Path, folder: Path, options: BatchOptions) -> Iterator[Task
     except (csv.Error, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read as CSV in UTF-8 ({error})"
         raise InputError(msg) from error
+    except OSError as error:
+        raise InputError(explain_failure(error)) from error
     if not rows or _INPUT not in rows[0]:
         msg = f"{path} needs a first line with a column 'input', and a line a file"
         raise InputError(msg)
     for number, row in enumerate(rows, start=2):
         source = path.parent / Path(row[_INPUT] or "").expanduser()
-        if not row[_INPUT] or not source.exists():
+        fault = ""
+        try:
+            kind = file_kind(source)
+        except OSError as error:
+            fault, kind = explain_fault(source, error), "file"
+        if kind == "other":
+            fault = NO_FILE.format(source)
+        if not row[_INPUT] or not kind:
             msg = f"{path}, line {number}: {row[_INPUT]!r} does not exist"
             raise InputError(msg)
         own = _row_options(row, options, f"{path}, line {number}")
         base = path.parent if source.is_relative_to(path.parent) else source.parent
-        yield make_task(source, base, folder, own, (row.get(_OUTPUT) or "").strip())
+        target = (row.get(_OUTPUT) or "").strip()
+        yield make_task(source, base, folder, own, target, fault=fault)
 
 
 def _row_options(

@@ -7,6 +7,7 @@ is dropped by the next run. One run at a time may use it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -75,14 +76,24 @@ class Journal:
     Raises
     ------
     InputError
-        Another run is using it, or the file is no journal.
-    OSError
-        The folder cannot be written.
+        Another run is using it, the file is no journal, or the folder cannot be
+        written.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / JOURNAL_NAME
+        try:
+            self._start(folder)
+        except OSError as error:
+            msg = (
+                f"{error.filename or self.path} cannot be written "
+                f"({error.strerror or error}): nothing was done; choose an output "
+                "folder that you may write to and that has room"
+            )
+            raise InputError(msg) from error
+
+    def _start(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
         self._folder_lock = FileLock(folder / _LOCK_NAME)
         try:
@@ -105,7 +116,11 @@ class Journal:
             raise
         self._synced = time.monotonic()
         if whole == 0:
-            self._append({"gradnet_journal": 1, "version": __version__}, sync=True)
+            try:
+                self._append({"gradnet_journal": 1, "version": __version__}, sync=True)
+            except BaseException:
+                self.close()
+                raise
 
     # ------------------------------------------------------------------- reading
     def _load(self) -> int:
@@ -154,6 +169,24 @@ class Journal:
     def entry(self, name: str) -> Entry | None:
         """What is known of an output, by its name in the output folder."""
         return self._entries.get(name)
+
+    def is_in_place(self) -> bool:
+        """Whether the file still lies where it was opened.
+
+        Not if the output folder was moved away or its disk unmounted: what is written
+        there now would be lost, and folders made again would hide it.
+        """
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
+        except OSError:
+            return False
+
+    def check_place(self) -> None:
+        """Raise an `OSError` where the file lies there no more, see `is_in_place`."""
+        if not self.is_in_place():
+            raise FileNotFoundError(
+                errno.ENOENT, os.strerror(errno.ENOENT), str(self.path)
+            )
 
     # ------------------------------------------------------------------- writing
     def _append(self, line: Mapping[str, Any], *, sync: bool = False) -> None:
@@ -216,7 +249,14 @@ class Journal:
             self._record(line)
 
     def finishing(self, name: str) -> None:
-        """Say that the output may appear from now on."""
+        """Say that the output may appear from now on.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or the output folder has vanished.
+        """
+        self.check_place()
         self._record({"file": name, "state": "finishing"}, sync=True)
 
     def done(self, name: str, figures: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_gradnet.axes import ImageAxes
-from napari_gradnet.batch.book import explain_failure
+from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.inputs import find_tasks
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.batch.run import checked_workers
@@ -71,6 +71,9 @@ def plan_batch(
     rates: dict[str, float] = {}
     plans = []
     for task in tasks:
+        if task.fault:
+            plans.append(FilePlan(task.source, task.target, message=task.fault))
+            continue
         key = task.options.model_dump_json()
         try:
             with open_image(task.source, axes=task.options.axes) as image:

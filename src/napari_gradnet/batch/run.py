@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.batch.book import Book
+from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.batch.inputs import find_tasks
 from napari_gradnet.batch.journal import Journal
@@ -165,7 +167,9 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
             try:
                 write_report(report, folder)
             except OSError as error:  # what the run did is the more important
-                logger.warning("no report in %s: %s", folder, error)
+                message = f"no report could be written: {explain_failure(error)}"
+                report = dataclasses.replace(report, message=message)
+                logger.warning("%s", message)
         return report
 
 

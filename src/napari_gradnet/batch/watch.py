@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_gradnet.batch.inputs import make_task, walk_images
+from napari_gradnet.batch.inputs import make_task
+from napari_gradnet.batch.search import walk_images
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def iter_arrivals(
 
 def _images(folder: Path, output: Path) -> Iterator[Path]:
     try:
-        yield from walk_images(folder, output.resolve())
+        for found in walk_images(folder, output.resolve()):
+            if not found.fault:  # what may not be read now may be later
+                yield found.path
     except OSError:  # a network folder that is away for a while
         return
 

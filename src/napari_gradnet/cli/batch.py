@@ -236,16 +236,17 @@ def _run(inputs: list[Any], output: Path, **options: Any) -> int:
             )
             raise
     _tell_report(report, output)
-    return 1 if report.failed else 0
+    return 1 if report.failed or report.message else 0
 
 
 def _tell_report(report: BatchReport, output: Path) -> None:
+    where = "" if report.message else f"; {output / 'gradnet-report.csv'}"
     rate = report.megapixels / report.seconds if report.seconds else 0.0
     click.echo(
         f"{report.count('done')} done, {report.count('skipped')} skipped, "
         f"{len(report.failed)} failed; {report.megapixels:.1f} MP in "
         f"{_time(report.seconds)} ({rate:.2f} MP/s), {report.workers} workers busy "
-        f"{report.utilisation:.0%}; {output / 'gradnet-report.csv'}"
+        f"{report.utilisation:.0%}{where}"
     )
 
 

@@ -102,7 +102,9 @@ class FakeJob(Job):
 
 
 def make_tasks(folder: Path, *names: str) -> list[Task]:
-    """Tasks of files that need not exist."""
+    """Tasks of empty files."""
+    for name in names:
+        (folder / name).touch()
     return [Task(folder / n, folder / "out" / n, n, OPTIONS) for n in names]
 
 
