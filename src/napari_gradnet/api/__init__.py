@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         benchmark_accuracy,
         benchmark_batch,
         benchmark_card,
+        benchmark_failures,
         benchmark_inference,
         benchmark_overhead,
         benchmark_pairs,
@@ -38,11 +39,15 @@ if TYPE_CHECKING:
     from napari_gradnet.errors import GradNetError
     from napari_gradnet.events import Event, Progress
     from napari_gradnet.export import export_network
-    from napari_gradnet.inference.denoise import denoise, iter_denoise
+    from napari_gradnet.inference.denoise import (
+        denoise,
+        denoise_region,
+        iter_denoise,
+        iter_denoise_region,
+    )
     from napari_gradnet.inference.device import list_devices
     from napari_gradnet.inference.models import ModelInfo, list_models, open_model
     from napari_gradnet.inference.naive import list_naive_methods, naive_denoise
-    from napari_gradnet.inference.region import denoise_region, iter_denoise_region
     from napari_gradnet.io import open_image
     from napari_gradnet.metrics import psnr, ssim
     from napari_gradnet.networks.registry import build_network, list_networks
@@ -77,6 +82,7 @@ __all__ = [
     "benchmark_accuracy",
     "benchmark_batch",
     "benchmark_card",
+    "benchmark_failures",
     "benchmark_inference",
     "benchmark_overhead",
     "benchmark_pairs",
@@ -130,6 +136,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "benchmark_batch",
         "benchmark_overhead",
         "benchmark_card",
+        "benchmark_failures",
         "benchmark_pairs",
         "benchmark_stack",
         "benchmark_tiles",
@@ -144,11 +151,15 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "errors": ("GradNetError",),
     "events": ("Event", "Progress"),
     "export": ("export_network",),
-    "inference.denoise": ("denoise", "iter_denoise"),
+    "inference.denoise": (
+        "denoise",
+        "denoise_region",
+        "iter_denoise",
+        "iter_denoise_region",
+    ),
     "inference.device": ("list_devices",),
     "inference.models": ("ModelInfo", "list_models", "open_model"),
     "inference.naive": ("list_naive_methods", "naive_denoise"),
-    "inference.region": ("denoise_region", "iter_denoise_region"),
     "io": ("open_image",),
     "metrics": ("psnr", "ssim"),
     "networks.registry": ("build_network", "list_networks"),

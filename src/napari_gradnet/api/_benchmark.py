@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.batch.benchmark import (
@@ -13,6 +14,11 @@ from napari_gradnet.batch.benchmark import (
 from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
+from napari_gradnet.inference.failures import (
+    FailureCase,
+    draw_failures,
+    iter_failures,
+)
 from napari_gradnet.inference.models import find_model, list_models
 from napari_gradnet.inference.pairs import PairsRow, iter_pairs
 from napari_gradnet.inference.seams import TilesRow, iter_tile_effects
@@ -20,11 +26,11 @@ from napari_gradnet.inference.stack_memory import StackMemory, measure_stack_mem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 __all__ = [
     "benchmark_accuracy",
     "benchmark_card",
+    "benchmark_failures",
     "benchmark_inference",
     "benchmark_pairs",
     "benchmark_stack",
@@ -144,6 +150,30 @@ def benchmark_tiles(
     """
     chosen = list(models) or [m.name for m in list_models()]
     yield from iter_tile_effects(folder, chosen, **options)
+
+
+def benchmark_failures(
+    model: str | Path, output: str | Path | None = None, **options: Any
+) -> list[FailureCase]:
+    """Denoise text, periodic patterns, faint texture and a clean photo.
+
+    Parameters
+    ----------
+    model : str or Path
+        Name or file.
+    output : path, optional
+        Picture of all of them, PNG or JPEG.
+    **options
+        ``noise``, ``device``, ``precision``: see `inference.failures`.
+
+    Returns
+    -------
+    list of FailureCase
+    """
+    cases = list(iter_failures(model, **options))
+    if output is not None:
+        draw_failures(Path(output), cases)
+    return cases
 
 
 def benchmark_card(

@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_gradnet.data.sheet import write_sheet
 from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.inference.accuracy import noisy_image
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.device import describe_device
 from napari_gradnet.inference.models import choose_model, open_model
 from napari_gradnet.metrics import psnr
-from napari_gradnet.values import cast_values
 
 if TYPE_CHECKING:
     import os
 
-    from numpy.typing import NDArray
-
 __all__ = ["DemoResult", "demo"]
-
-_MARGIN, _TITLE = 8, 24
 
 
 @dataclass(frozen=True)
@@ -97,15 +93,13 @@ def demo(
     seconds = time.perf_counter() - began
     gradient = sobel_gradient(denoised, plane_axes=(0, 1)).max(-1)
     path = Path(output)
-    _draw(
-        path,
-        {
-            f"noisy, {psnr(noisy, clean):.2f} dB": noisy,
-            f"{opened.header.name}, {psnr(denoised, clean):.2f} dB": denoised,
-            "removed noise": 0.5 + (noisy - denoised),
-            "gradient": np.repeat((gradient / gradient.max())[..., None], 3, -1),
-        },
-    )
+    pictures = {
+        f"noisy, {psnr(noisy, clean):.2f} dB": noisy,
+        f"{opened.header.name}, {psnr(denoised, clean):.2f} dB": denoised,
+        "removed noise": 0.5 + (noisy - denoised),
+        "gradient": gradient / gradient.max(),
+    }
+    write_sheet(path, [pictures])
     return DemoResult(
         opened.header.name,
         describe_device(opened.device),
@@ -116,27 +110,3 @@ def demo(
         clean.shape[0] * clean.shape[1] / 1e6,
         path,
     )
-
-
-def _draw(path: Path, pictures: dict[str, NDArray[np.floating]]) -> None:
-    """Write pictures in [0, 1], side by side under their titles."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    height, width = next(iter(pictures.values())).shape[:2]
-    step = width + _MARGIN
-    sheet = Image.new(
-        "RGB", (_MARGIN + step * len(pictures), height + _TITLE + _MARGIN), "white"
-    )
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(15)
-    for number, (title, picture) in enumerate(pictures.items()):
-        left = _MARGIN + step * number
-        levels = cast_values(picture * 255.0, np.dtype(np.uint8))
-        sheet.paste(Image.fromarray(levels), (left, _TITLE))
-        draw.text((left, 3), title, fill="black", font=font)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        sheet.save(temporary, format="PNG")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -246,6 +246,32 @@ def stack(model: str, **options: Any) -> None:
     )
 
 
+@command.command("failures")
+@click.argument("model")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Picture of all cases, PNG or JPEG.",
+)
+@click.option(
+    "--noise",
+    default="gaussian=25",
+    show_default=True,
+    metavar="KIND=NUMBER",
+    help="Of all but the clean photo.",
+)
+@_DEVICE
+@_PRECISION
+def failures(model: str, output: Path | None, **options: Any) -> None:
+    """Show what a model does to text, patterns, faint texture and a clean photo."""
+    from napari_gradnet import api
+
+    click.echo(f"{'case':12s}{'noisy dB':>10s}{'denoised dB':>13s}")
+    for case in api.benchmark_failures(model, output, **options):
+        click.echo(f"{case.name:12s}{case.psnr_noisy:10.2f}{case.psnr_denoised:13.2f}")
+
+
 def _parse_crops(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, int]:

@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-__all__ = ["AccuracyRow", "iter_accuracy", "noisy_image", "read_clean"]
+__all__ = [
+    "AccuracyRow",
+    "add_test_noise",
+    "iter_accuracy",
+    "noisy_image",
+    "read_clean",
+]
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,8 @@ def noisy_image(clean: Image, sigma: float, seed: int) -> Image:
     return clean + np.float32(sigma / 255) * noise
 
 
-def _degraded(clean: Image, noise: NoiseConfig, seed: int) -> Image:
+def add_test_noise(clean: Image, noise: NoiseConfig, seed: int) -> Image:
+    """Add noise to an image in [0, 1], shape (Y, X) or (Y, X, 3); not clipped."""
     if isinstance(noise, GaussianNoise):
         return noisy_image(clean, float(noise.sigma), seed)  # type: ignore[arg-type]
     first = np.ascontiguousarray(np.atleast_3d(clean).transpose(2, 0, 1))
@@ -235,7 +242,7 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
             scores = []
             parts = []
             for number, clean in enumerate(cleans):
-                noisy = _degraded(clean, noise, seed + number)
+                noisy = add_test_noise(clean, noise, seed + number)
                 began = time.perf_counter()
                 denoised = method(noisy, noise).clip(0, 1)
                 seconds = time.perf_counter() - began
