@@ -11,6 +11,7 @@ from napari_gradnet.batch.benchmark import (
     iter_batch_speed,
     iter_overhead,
 )
+from napari_gradnet.bundle import read_header
 from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
@@ -20,7 +21,7 @@ from napari_gradnet.inference.failures import (
     iter_failures,
 )
 from napari_gradnet.inference.models import find_model, list_models
-from napari_gradnet.inference.pairs import PairsRow, iter_pairs
+from napari_gradnet.inference.pairs import PairsRow, iter_pairs, pair_figures
 from napari_gradnet.inference.seams import TilesRow, iter_tile_effects
 from napari_gradnet.inference.stack_memory import StackMemory, measure_stack_memory
 
@@ -90,6 +91,8 @@ def benchmark_pairs(
     clean: str | Path,
     models: Sequence[str] | None = None,
     naive: Sequence[str] = ("bm3d",),
+    *,
+    write: str | None = None,
     **options: Any,
 ) -> Iterator[PairsRow]:
     """Measure PSNR and SSIM on pairs of real images, each method left to itself.
@@ -102,6 +105,8 @@ def benchmark_pairs(
         Names or files; all packaged ones when not given.
     naive : sequence of str
         Naive denoisers to put beside them.
+    write : str, optional
+        Put the figures into the headers of the model files, under this name.
     **options
         ``vst``, ``affine``, ``every``, ``device``, ``precision``, ``ensemble``: see
         `inference.pairs`.
@@ -111,9 +116,20 @@ def benchmark_pairs(
     PairsRow
     """
     chosen = [m.name for m in list_models()] if models is None else list(models)
-    yield from iter_pairs(
-        [str(noisy)], [str(clean)], models=chosen, naive=naive, **options
-    )
+    rows = iter_pairs([str(noisy)], [str(clean)], models=chosen, naive=naive, **options)
+    if write is None:
+        yield from rows
+        return
+    kept = []
+    for row in rows:
+        kept.append(row)
+        yield row
+    names = {read_header(find_model(model)).name: model for model in chosen}
+    for name, figures in pair_figures(kept).items():
+        if name in names:
+            path = find_model(names[name])
+            known = read_header(path).metrics.get("pairs", {})
+            write_metrics(path, {"pairs": known | {write: figures}})
 
 
 def benchmark_stack(model: str, **options: Any) -> StackMemory:
@@ -194,7 +210,8 @@ def benchmark_card(
     write : bool
         Put the figures into the model file's header.
     **options
-        ``sigmas``, ``crops``, ``grey``, ``device``: see `inference.card.measure_card`.
+        ``sigmas``, ``noises``, ``crops``, ``grey``, ``luma``, ``device``: see
+        `inference.card.measure_card`.
 
     Returns
     -------

@@ -53,6 +53,16 @@ _SIGMAS = click.option(
     show_default=True,
     help="Noise, levels of 255; several numbers may follow.",
 )
+_NOISES = click.option(
+    "--noise",
+    "noises",
+    multiple=True,
+    metavar="KIND=NUMBER",
+    help="Instead of --sigma: poisson=PEAK, poisson-gaussian=PEAK, jpeg=QUALITY, ...",
+)
+_LUMA = click.option(
+    "--luma", is_flag=True, help="Compare luma, as for compressed images."
+)
 _LIMIT = click.option("--limit", type=click.IntRange(1), help="Only so many images.")
 _GREY = click.option("--grey", is_flag=True, help="Turn the images to luma.")
 _FOLDER = click.argument(
@@ -102,13 +112,7 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
     show_default=True,
     help="'none' for none.",
 )
-@click.option(
-    "--noise",
-    "noises",
-    multiple=True,
-    metavar="KIND=NUMBER",
-    help="Instead of --sigma: poisson=PEAK, poisson-gaussian=PEAK, jpeg=QUALITY, ...",
-)
+@_NOISES
 @click.option(
     "--split",
     multiple=True,
@@ -117,7 +121,7 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
     help="PSNR of textured and smooth pixels too (gradient above EPSILON or not).",
 )
 @_GREY
-@click.option("--luma", is_flag=True, help="Compare luma, as for compressed images.")
+@_LUMA
 @click.option("--crop", type=click.IntRange(8), help="Centre crop (Kodak24: 500).")
 @_LIMIT
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")
@@ -172,6 +176,9 @@ def accuracy(
 )
 @click.option("--affine", is_flag=True, help="Fit gain and offset to the clean image.")
 @click.option("--every", type=click.IntRange(1), default=1, help="Each n-th pair.")
+@click.option(
+    "--write", metavar="NAME", help="Put the figures into the model files, so named."
+)
 @_DEVICE
 @_PRECISION
 @click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations.")
@@ -294,6 +301,7 @@ def _parse_crops(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
 @_SIGMAS
+@_NOISES
 @click.option(
     "--crop",
     "crops",
@@ -303,6 +311,7 @@ def _parse_crops(
     help="Centre crop of a folder's images, e.g. Kodak24=500.",
 )
 @_GREY
+@_LUMA
 @_DEVICE
 @click.option("--write", is_flag=True, help="Put the figures into the model file.")
 def card(model: str, folders: tuple[Path, ...], **options: Any) -> None:

@@ -18,6 +18,7 @@ __all__ = ["card_table", "measure_card", "write_metrics"]
 
 #: Images of the first folder on which 16-bit arithmetic is compared with float32.
 PRECISION_IMAGES = 12
+WHITE = "white Gaussian, unclipped and unquantised, levels of 255"
 
 
 def measure_card(
@@ -25,8 +26,10 @@ def measure_card(
     folders: Sequence[Path],
     *,
     sigmas: Sequence[float] = (15.0, 25.0, 50.0),
+    noises: Sequence[str] = (),
     crops: Mapping[str, int] | None = None,
     grey: bool = False,
+    luma: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Measure PSNR and SSIM on folders of clean images, and what 16 bits cost.
@@ -39,42 +42,55 @@ def measure_card(
         Test sets; their names become keys.
     sigmas : sequence of float
         White Gaussian noise, levels of 255.
+    noises : sequence of str
+        Other noise in its place, such as ``jpeg=10``: see `config.noise.parse_noise`.
     crops : mapping, optional
         Central crop, pixels, by folder name (Kodak24: 500).
-    grey : bool
-        Turn the images to luma.
+    grey, luma : bool
+        Turn the images to luma, or compare only luma.
     device : str
         See `denoise`.
 
     Returns
     -------
     dict
-        ``psnr`` and ``ssim`` by folder and sigma, and ``precision_loss_db``.
+        ``psnr``, ``ssim`` and the input's ``noisy`` PSNR by folder and noise,
+        ``clean``: the PSNR of clean images passed through, by folder, and
+        ``precision_loss_db``.
     """
     opened = open_model(model, device=device, precision="float32")
     crops = crops or {}
-    psnr: dict[str, dict[str, float]] = {}
-    ssim: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    clean: dict[str, float] = {}
     for folder in folders:
-        rows = iter_accuracy(
-            folder,
-            sigmas=sigmas,
-            models=[opened],
-            grey=grey,
-            crop=crops.get(folder.name),
-        )
-        for row in _of_model(rows):
-            key = f"{row.sigma:g}"
-            psnr.setdefault(folder.name, {})[key] = round(row.psnr, 3)
-            ssim.setdefault(folder.name, {})[key] = round(row.ssim, 4)
+        options: dict[str, Any] = {
+            "models": [opened],
+            "grey": grey,
+            "luma": luma,
+            "crop": crops.get(folder.name),
+        }
+        rows = iter_accuracy(folder, sigmas=sigmas, noises=noises, **options)
+        for row, noise in zip(rows, [*(noises or sigmas)] * 2, strict=True):
+            key = noise if isinstance(noise, str) else f"{noise:g}"
+            if row.method == "noisy":
+                names = {"noisy": round(row.psnr, 3)}
+            else:
+                names = {"psnr": round(row.psnr, 3), "ssim": round(row.ssim, 4)}
+            for name, value in names.items():
+                found.setdefault(name, {}).setdefault(folder.name, {})[key] = value
+        (through,) = _of_model(iter_accuracy(folder, sigmas=[0.0], **options))
+        clean[folder.name] = round(through.psnr, 2)
     losses = {
-        kind: round(_precision_loss(model, folders[0], kind, sigmas, grey, device), 4)
+        kind: round(
+            _precision_loss(model, folders[0], kind, sigmas, noises, grey, device), 4
+        )
         for kind in _kinds(opened.device.type)
     }
     return {
-        "psnr": psnr,
-        "ssim": ssim,
-        "noise": "white Gaussian, unclipped and unquantised, levels of 255",
+        **found,
+        "clean": clean,
+        "noise": "" if noises else WHITE,
+        "luma": luma,
         "crops": dict(crops),
         "precision_loss_db": losses,
     }
@@ -94,6 +110,7 @@ def _precision_loss(
     folder: Path,
     precision: Precision,
     sigmas: Sequence[float],
+    noises: Sequence[str],
     grey: bool,
     device: str,
 ) -> float:
@@ -102,7 +119,12 @@ def _precision_loss(
     for kind in kinds:
         opened = open_model(model, device=device, precision=kind)
         rows = iter_accuracy(
-            folder, sigmas=sigmas, models=[opened], grey=grey, limit=PRECISION_IMAGES
+            folder,
+            sigmas=sigmas,
+            noises=noises,
+            models=[opened],
+            grey=grey,
+            limit=PRECISION_IMAGES,
         )
         results.append([row.psnr for row in _of_model(rows)])
     return max(full - fast for full, fast in zip(*results, strict=True))
@@ -118,14 +140,22 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
 
 def card_table(metrics: Mapping[str, Any]) -> str:
     """Write PSNR / SSIM as a Markdown table, one row a test set."""
-    sigmas = list(next(iter(metrics["psnr"].values())))
+    noises = list(next(iter(metrics["psnr"].values())))
+    # numbers alone are sigmas
+    heads = [n if "=" in n else f"sigma {n}" for n in noises]
     lines = [
-        "| test set | " + " | ".join(f"sigma {s}" for s in sigmas) + " |",
-        "|---" * (len(sigmas) + 1) + "|",
+        "| test set | " + " | ".join(heads) + " |",
+        "|---" * (len(heads) + 1) + "|",
     ]
     for name, values in metrics["psnr"].items():
         crop = metrics["crops"].get(name)
         label = f"{name} ({crop}x{crop} centre)" if crop else name
-        cells = [f"{values[s]:.2f} / {metrics['ssim'][name][s]:.4f}" for s in sigmas]
+        cells = [f"{values[n]:.2f} / {metrics['ssim'][name][n]:.4f}" for n in noises]
+        if metrics["noise"] != WHITE:  # how strong it is says only the input
+            before = metrics["noisy"][name]
+            cells = [
+                f"{before[n]:.2f} → {cell}"
+                for n, cell in zip(noises, cells, strict=True)
+            ]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Image = NDArray[Any]
     Method = Callable[[Image, Vst], Image]
 
-__all__ = ["PairsRow", "iter_pairs"]
+__all__ = ["PairsRow", "iter_pairs", "pair_figures"]
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,26 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
 
         name = model.header.name
         yield from (measure(name, network, each) for each in vst)
+
+
+def pair_figures(rows: Sequence[PairsRow]) -> dict[str, dict[str, Any]]:
+    """What a model's header should say: by method, with the input's PSNR beside it.
+
+    Where a method was measured with several stabilisations, the best of them.
+    """
+    (noisy,) = (row for row in rows if row.method == "noisy")
+    best: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row.psnr):
+        if row is not noisy:
+            best[row.method] = {
+                "noisy": round(noisy.psnr, 3),
+                "psnr": round(row.psnr, 3),
+                "ssim": round(row.ssim, 4),
+                "worst_gain": round(row.worst_gain, 3),
+                "vst": row.vst,
+                "num_pairs": row.num_pairs,
+            }
+    return best
 
 
 def _read_pairs(
