@@ -1,242 +1,26 @@
-"""Arrays of 2 to 5 dimensions, plane by plane."""
+"""What users call: every option by name. `arrays` does the work."""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from napari_gradnet.axes import ImageAxes, resolve_axes
-from napari_gradnet.errors import InputError
-from napari_gradnet.events import Event, OnEvent, Progress, drain
-from napari_gradnet.inference.models import Model, choose_model, open_model
+from napari_gradnet.events import drain
+from napari_gradnet.inference.arrays import iter_denoise_array
 from napari_gradnet.inference.options import StackOptions
-from napari_gradnet.inference.samples import sample_planes
-from napari_gradnet.inference.stack import StackDenoiser, no_guide_message
-from napari_gradnet.values import check_dtype
+from napari_gradnet.inference.run import ModelChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_gradnet.events import Event, OnEvent
+    from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import NanPolicy, Vst
     from napari_gradnet.inference.precision import Precision
-    from napari_gradnet.inference.samples import Samples
 
-    ReadPlane = Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
-
-__all__ = [
-    "as_array",
-    "check_guide",
-    "check_out",
-    "denoise",
-    "iter_denoise",
-    "prepare_stack",
-    "run_stack",
-]
-
-logger = logging.getLogger(__name__)
-
-
-class ArrayLike(Protocol):
-    """What an image must have: numpy, dask and zarr arrays do."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Length of each dimension."""
-
-    @property
-    def dtype(self) -> Any:
-        """Kind of the values."""
-
-    def __getitem__(self, index: Any) -> Any:
-        """Part of the array."""
-
-
-def as_array(image: Any) -> ArrayLike:
-    """Check that an image is an array of numbers; nothing is copied or read."""
-    if not (hasattr(image, "shape") and hasattr(image, "dtype")):
-        try:
-            return np.asarray(image)
-        except ValueError as error:
-            msg = f"a {type(image).__name__} that is no array of numbers: {error}"
-            raise InputError(msg) from error
-    try:
-        np.dtype(image.dtype)
-    except TypeError as error:
-        msg = (
-            f"the image is a {type(image).__name__} of {image.dtype}: give a numpy, "
-            "dask or zarr array"
-        )
-        raise InputError(msg) from error
-    return image
-
-
-def prepare_stack(
-    axes: ImageAxes,
-    dtype: np.dtype[Any],
-    samples: Samples,
-    model: str | Path | Model,
-    *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    options: StackOptions,
-) -> tuple[StackDenoiser, str]:
-    """Open the model and settle the scaling.
-
-    Returns
-    -------
-    StackDenoiser
-    str
-        A sentence about a model that was chosen; empty when it was named.
-    """
-    check_dtype(dtype)
-    message = ""
-    if isinstance(model, str) and model == "auto":
-        model = choose_model(rgb=axes.is_rgb)
-        kind = "colour" if axes.is_rgb else "grey"
-        message = f"model {model!r} chosen for {kind} images"
-    if not isinstance(model, Model):
-        model = open_model(model, device=device, precision=precision)
-    return StackDenoiser(model, axes, dtype, samples, options), message
-
-
-def run_stack(
-    stack: StackDenoiser,
-    read: ReadPlane,
-    write: Callable[[int, NDArray[Any]], None],
-    message: str = "",
-) -> Generator[Progress, None, None]:
-    """Denoise all planes of an image, one after the other.
-
-    Parameters
-    ----------
-    stack : StackDenoiser
-        The model and the scaling.
-    read : callable
-        Plane number to the plane and its guide (or None), both in ``YX(S)`` order.
-    write : callable
-        Takes a plane's number and the denoised plane.
-    message : str
-        For the first event.
-
-    Yields
-    ------
-    Progress
-        One a tile.
-    """
-    count = stack.axes.num_planes
-    total = count * stack.count_tiles()
-    done = 0
-    yield Progress(0, total, "tile", message)
-    for number in range(count):
-        work = stack.iter_plane(*read(number), number=number)
-        while True:
-            try:
-                next(work)
-            except StopIteration as stop:
-                write(number, stop.value)
-                break
-            done += 1
-            # tiles that were halved for want of memory count for one
-            yield Progress(min(done, total), total, "tile")
-
-
-def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
-    image: Any,
-    model: str | Path | Model = "auto",
-    *,
-    axes: str | None = None,
-    device: str = "auto",
-    precision: Precision = "auto",
-    tile: int | None = None,
-    ensemble: bool = False,
-    guide: Any = None,
-    dtype: str = "same",
-    vst: Vst = "auto",
-    nan: NanPolicy = "raise",
-    value_range: tuple[float, float] | None = None,
-    out: NDArray[Any] | None = None,
-) -> Generator[Event, None, NDArray[Any]]:
-    """Do the work of `denoise` as a generator of `Progress` events, one a tile.
-
-    Closing the generator cancels the work within one tile. Planes that are finished
-    stand in `out` by then.
-    """
-    array = as_array(image)
-    checked, guessed = resolve_axes(array.shape, axes)
-    kind: Any = guide if isinstance(guide, str) else None
-    guide = None if kind else guide
-    options = StackOptions(tile, ensemble, vst, nan, dtype, value_range, kind)
-    indices = list(checked.iter_planes())
-    samples = sample_planes(
-        lambda number: checked.to_plane(np.asarray(array[indices[number]])), checked
-    )
-    stack, chosen = prepare_stack(
-        checked,
-        np.dtype(array.dtype),
-        samples,
-        model,
-        device=device,
-        precision=precision,
-        options=options,
-    )
-    message = "; ".join(m for m in (guessed, chosen) if m)
-    if guessed:
-        logger.warning("%s", guessed)
-    del samples
-    helper = None if guide is None else check_guide(guide, array, stack.model)
-    result = check_out(out, checked.shape, stack)
-
-    def read(number: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        index = indices[number]
-        plane = checked.to_plane(np.asarray(array[index]))
-        if helper is None:
-            return plane, None
-        return plane, checked.to_plane(np.asarray(helper[index]))
-
-    def write(number: int, plane: NDArray[Any]) -> None:
-        result[indices[number]] = checked.from_plane(plane)
-
-    yield from run_stack(stack, read, write, message)
-    return result
-
-
-def check_guide(guide: Any, array: ArrayLike, model: Model) -> ArrayLike:
-    """Check that a guide fits an image and its model."""
-    if not model.pipeline.is_guided:
-        raise InputError(no_guide_message(model))
-    helper = as_array(guide)
-    try:
-        check_dtype(helper.dtype)
-    except InputError as error:
-        msg = f"the guide: {error}"
-        raise InputError(msg) from error
-    if tuple(helper.shape) != tuple(array.shape):
-        msg = (
-            f"the guide has shape {tuple(helper.shape)}, the image "
-            f"{tuple(array.shape)}: give one guide pixel for each image pixel"
-        )
-        raise InputError(msg)
-    return helper
-
-
-def check_out(
-    out: NDArray[Any] | None, shape: tuple[int, ...], stack: StackDenoiser
-) -> NDArray[Any]:
-    """Check the array for the result, or make one."""
-    if out is None:
-        return np.empty(shape, stack.dtype)
-    if out.shape != shape or out.dtype != stack.dtype:
-        msg = (
-            f"out has shape {out.shape} and dtype {out.dtype}, the result will have "
-            f"{shape} and {stack.dtype}"
-        )
-        raise InputError(msg)
-    return out
+__all__ = ["denoise", "denoise_region", "iter_denoise", "iter_denoise_region"]
 
 
 def denoise(  # noqa: PLR0913 - one option a line, all but two by name
@@ -320,19 +104,139 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
     ----------
     Y. Liu, S. Anwar, L. Zheng, Q. Tian, "GradNet Image Denoising", CVPR Workshops 2020.
     """
-    work = iter_denoise(
+    work = iter_denoise_array(
         image,
-        model,
+        ModelChoice(model, device, precision),
+        StackOptions(tile, ensemble, vst, nan, dtype, value_range),
         axes=axes,
-        device=device,
-        precision=precision,
-        tile=tile,
-        ensemble=ensemble,
         guide=guide,
-        dtype=dtype,
-        vst=vst,
-        nan=nan,
-        value_range=value_range,
         out=out,
     )
     return drain(work, on_event)
+
+
+def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
+    image: Any,
+    model: str | Path | Model = "auto",
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    tile: int | None = None,
+    ensemble: bool = False,
+    guide: Any = None,
+    dtype: str = "same",
+    vst: Vst = "auto",
+    nan: NanPolicy = "raise",
+    value_range: tuple[float, float] | None = None,
+    out: NDArray[Any] | None = None,
+) -> Generator[Event, None, NDArray[Any]]:
+    """Do the work of `denoise` as a generator of `Progress` events, one a tile.
+
+    Closing the generator cancels the work within one tile. Planes that are finished
+    stand in `out` by then.
+    """
+    return (
+        yield from iter_denoise_array(
+            image,
+            ModelChoice(model, device, precision),
+            StackOptions(tile, ensemble, vst, nan, dtype, value_range),
+            axes=axes,
+            guide=guide,
+            out=out,
+        )
+    )
+
+
+def denoise_region(  # noqa: PLR0913 - the options of `denoise`
+    image: Any,
+    region: Sequence[slice],
+    model: str | Path | Model = "auto",
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    tile: int | None = None,
+    ensemble: bool = False,
+    guide: Any = None,
+    dtype: str = "same",
+    vst: Vst = "auto",
+    nan: NanPolicy = "raise",
+    value_range: tuple[float, float] | None = None,
+    out: NDArray[Any] | None = None,
+    on_event: OnEvent | None = None,
+) -> NDArray[Any]:
+    """Denoise a part of an image as `denoise` would in the whole.
+
+    The network sees a margin around the part; black, white and the noise are those of
+    the whole image. Networks with channel attention take their statistics from the
+    part.
+
+    Parameters
+    ----------
+    image : array, 2 to 5 dimensions
+        The whole image: numpy, dask or zarr. No more of it is read than a few planes
+        that stand for all, and the part.
+    region : sequence of slice
+        One a dimension of `image`.
+    model, axes, device, precision, tile, ensemble, dtype, vst, nan, value_range
+        See `denoise`.
+    guide : array, shape of `image`, or str, optional
+        See `denoise`.
+    out : ndarray, shape of the part, optional
+        Takes the result plane by plane; what is finished survives a cancellation.
+    on_event : callable, optional
+        Called with a `Progress` event after every tile. An exception that it raises
+        cancels the work.
+
+    Returns
+    -------
+    ndarray, shape of the part
+        In the units of `image`.
+
+    Raises
+    ------
+    InputError, ModelError, DeviceError
+        As `denoise`; also when `region` is no part of the image.
+    """
+    work = iter_denoise_array(
+        image,
+        ModelChoice(model, device, precision),
+        StackOptions(tile, ensemble, vst, nan, dtype, value_range),
+        region=region,
+        axes=axes,
+        guide=guide,
+        out=out,
+    )
+    return drain(work, on_event)
+
+
+def iter_denoise_region(  # noqa: PLR0913 - the options of `denoise`
+    image: Any,
+    region: Sequence[slice],
+    model: str | Path | Model = "auto",
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    tile: int | None = None,
+    ensemble: bool = False,
+    guide: Any = None,
+    dtype: str = "same",
+    vst: Vst = "auto",
+    nan: NanPolicy = "raise",
+    value_range: tuple[float, float] | None = None,
+    out: NDArray[Any] | None = None,
+) -> Generator[Event, None, NDArray[Any]]:
+    """Do the work of `denoise_region` as a generator of `Progress` events."""
+    return (
+        yield from iter_denoise_array(
+            image,
+            ModelChoice(model, device, precision),
+            StackOptions(tile, ensemble, vst, nan, dtype, value_range),
+            region=region,
+            axes=axes,
+            guide=guide,
+            out=out,
+        )
+    )

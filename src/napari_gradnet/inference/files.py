@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.events import Event, Progress
-from napari_gradnet.inference.denoise import prepare_stack, run_stack
 from napari_gradnet.inference.record import processing_record
+from napari_gradnet.inference.run import ModelChoice, run_stack
 from napari_gradnet.inference.samples import sample_planes
+from napari_gradnet.inference.stack import StackDenoiser
 from napari_gradnet.io import ImageSource, create_like, open_image
 
 if TYPE_CHECKING:
@@ -71,15 +72,8 @@ def iter_denoise_file(
     """
     with open_image(path, axes=axes) as source:
         samples = sample_planes(source.read_plane, source.axes)
-        stack, chosen = prepare_stack(
-            source.axes,
-            source.dtype,
-            samples,
-            model,
-            device=device,
-            precision=precision,
-            options=options,
-        )
+        opened, chosen = ModelChoice(model, device, precision).open(source.axes)
+        stack = StackDenoiser(opened, source.axes, source.dtype, samples, options)
         del samples
         record = processing_record(operation="denoise", **stack.record)
         writer = create_like(

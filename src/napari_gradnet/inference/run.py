@@ -1,0 +1,100 @@
+"""The model that is asked for, and its way over the planes of an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_gradnet.events import Progress
+from napari_gradnet.inference.models import Model, choose_model, open_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_gradnet.axes import ImageAxes
+    from napari_gradnet.inference.precision import Precision
+    from napari_gradnet.inference.stack import StackDenoiser
+
+    ReadPlane = Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
+
+__all__ = ["ModelChoice", "run_stack"]
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model denoises, where it runs and how exactly.
+
+    Parameters
+    ----------
+    model : str, Path or Model
+        See `denoise`. One that is open is taken as it is.
+    device, precision : str
+        See `denoise`.
+    """
+
+    model: str | Path | Model = "auto"
+    device: str = "auto"
+    precision: Precision = "auto"
+
+    def open(self, axes: ImageAxes) -> tuple[Model, str]:
+        """Open the model for an image.
+
+        Returns
+        -------
+        Model
+        str
+            A sentence about a model that was chosen; empty when it was named.
+        """
+        name, message = self.model, ""
+        if isinstance(name, Model):
+            return name, message
+        if name == "auto":
+            name = choose_model(rgb=axes.is_rgb)
+            kind = "colour" if axes.is_rgb else "grey"
+            message = f"model {name!r} chosen for {kind} images"
+        model = open_model(name, device=self.device, precision=self.precision)
+        return model, message
+
+
+def run_stack(
+    stack: StackDenoiser,
+    read: ReadPlane,
+    write: Callable[[int, NDArray[Any]], None],
+    message: str = "",
+) -> Generator[Progress, None, None]:
+    """Denoise all planes of an image, one after the other.
+
+    Parameters
+    ----------
+    stack : StackDenoiser
+        The model and the scaling.
+    read : callable
+        Plane number to the plane and its guide (or None), both in ``YX(S)`` order.
+    write : callable
+        Takes a plane's number and the denoised plane.
+    message : str
+        For the first event.
+
+    Yields
+    ------
+    Progress
+        One a tile.
+    """
+    count = stack.axes.num_planes
+    total = count * stack.count_tiles()
+    done = 0
+    yield Progress(0, total, "tile", message)
+    for number in range(count):
+        work = stack.iter_plane(*read(number), number=number)
+        while True:
+            try:
+                next(work)
+            except StopIteration as stop:
+                write(number, stop.value)
+                break
+            done += 1
+            # tiles that were halved for want of memory count for one
+            yield Progress(min(done, total), total, "tile")
