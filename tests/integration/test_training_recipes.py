@@ -25,6 +25,7 @@ LISTED = {
     *("gradnet-mixup", "gradnet-bm3d", "dn-resnet-cascade", "dn-resnet-one-shot"),
     *("ds-dn-resnet-evolution", "real-noise", "jpeg", "microscopy"),
     *("gradnet-fast-color", "dn-resnet-13-gray"),
+    *("gradnet-fast-gray", "gradnet-real", "gradnet-jpeg"),
 }
 GAIN = 3.0
 SIDE = 96
@@ -72,12 +73,13 @@ def stronger(noise: dict[str, Any]) -> dict[str, Any]:
     if kind in ("jpeg", "jpeg2000"):
         # compression alone leaves 1 to 2 dB to win (DN-ResNet, table 6)
         return {"kind": "chain", "parts": [STRONG, noise]}
-    return {**noise, "peak": 1}
+    return {**noise, "electrons": 10} if kind == "photo" else {**noise, "peak": 1}
 
 
 def shrink(values: dict[str, Any], steps: int) -> dict[str, Any]:
     """A recipe with a tiny network, little data and few steps."""
     values["network"] = small_network(values["network"])
+    values.pop("init", None)  # fits only the full size
     guide = values.get("guide")
     if guide and guide["kind"] == "network":
         guide["network"] = small_network(guide["network"])
@@ -136,7 +138,7 @@ def own_data(
     for source in sources:
         if "clean" in source:
             source["clean"] = "array:clean"
-    if name == "real-noise":
+    if name in ("real-noise", "gradnet-real"):
         rows = []
         for number, photo in enumerate(photos):
             noisy = np.clip(photo + rng.normal(0, 60, photo.shape), 0, 255)
