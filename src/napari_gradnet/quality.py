@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_gradnet.axes import resolve_axes
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, Progress, drain
 from napari_gradnet.metrics import affine_fit, psnr, ssim, textured_mask
-from napari_gradnet.values import black_and_white, check_dtype
+from napari_gradnet.pairs import spread_pair
+from napari_gradnet.values import black_and_white
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -132,42 +132,36 @@ def iter_measure_quality(
     num_planes: int = 8,
 ) -> Generator[Event, None, Quality]:
     """Do the work of `measure_quality` as a generator of `Progress`, one a plane."""
-    if tuple(image.shape) != tuple(reference.shape):
-        msg = (
-            f"the image has shape {tuple(image.shape)} and the reference "
-            f"{tuple(reference.shape)}: give two images of one shape"
-        )
-        raise InputError(msg)
-    checked, _ = resolve_axes(image.shape, axes)
-    for array in (image, reference):
-        check_dtype(array.dtype)
-    indices = list(checked.iter_planes())
-    spread = checked.spread_planes(max(1, num_planes))
-    numbers = sorted(n for planes in spread.values() for n in planes)
+    checked, places = spread_pair(
+        {"image": image, "reference": reference},
+        axes=axes,
+        num_planes=num_planes,
+        largest=_LARGEST,
+    )
 
-    def read(array: Any, number: int) -> NDArray[Any]:
-        part = np.asarray(array[checked.middle(indices[number], _LARGEST)])
-        return _finite(checked.to_plane(part)[..., : 3 if checked.is_rgb else None])
+    def read(array: Any, place: tuple[int | slice, ...]) -> NDArray[Any]:
+        plane = checked.to_plane(np.asarray(array[place]))
+        return _finite(plane[..., : 3 if checked.is_rgb else None])
 
     ends = value_range
     if ends == "auto":
-        ends = _auto_range(np.dtype(reference.dtype), reference, read, numbers)
+        ends = _auto_range(reference, read, places)
     black, white = ends
     if not (math.isfinite(black) and math.isfinite(white) and white > black):
         msg = f"value_range={ends} must be a black and a white above it"
         raise InputError(msg)
     clip = ends in ((0, 255), (0, 1))
     rows = []
-    for done, number in enumerate(numbers):
-        yield Progress(done, len(numbers), "plane")
+    for done, place in enumerate(places):
+        yield Progress(done, len(places), "plane")
         pair = [
-            (read(array, number).astype(np.float64) - black) / (white - black)
+            (read(array, place).astype(np.float64) - black) / (white - black)
             for array in (image, reference)
         ]
         if fit:
             pair[0] = affine_fit(*pair).apply(pair[0])
         rows.append(_figures(pair, epsilon, clip, -1 if checked.is_rgb else None))
-    yield Progress(len(numbers), len(numbers), "plane")
+    yield Progress(len(places), len(places), "plane")
     means = (_mean(values) for values in zip(*rows, strict=True))
     figures: dict[str, Any] = dict(zip(_NAMES, means, strict=True))
     return Quality(**figures, black=black, white=white, num_planes=len(rows))
@@ -184,11 +178,12 @@ def _finite(plane: NDArray[Any]) -> NDArray[Any]:
 
 
 def _auto_range(
-    dtype: np.dtype[Any], reference: Any, read: Any, numbers: list[int]
+    reference: Any, read: Any, places: list[tuple[int | slice, ...]]
 ) -> tuple[float, float]:
+    dtype = np.dtype(reference.dtype)
     samples = []
-    for number in numbers if dtype != np.uint8 else ():
-        plane = read(reference, number)
+    for place in places if dtype != np.uint8 else ():
+        plane = read(reference, place)
         step = max(1, max(plane.shape[:2]) // 512)
         samples.append(plane[::step, ::step].copy())
     return black_and_white(dtype, samples)

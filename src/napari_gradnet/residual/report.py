@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_gradnet.axes import resolve_axes
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, Progress, drain
+from napari_gradnet.pairs import spread_pair
 from napari_gradnet.residual.figures import (
     MAX_LAG,
     NEIGHBOURS,
@@ -40,7 +40,6 @@ from napari_gradnet.residual.figures import (
     PlaneFigures,
     plane_figures,
 )
-from napari_gradnet.values import check_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -196,25 +195,18 @@ def iter_analyze_residual(
     noisy: Any, denoised: Any, *, axes: str | None = None, num_planes: int = 8
 ) -> Generator[Event, None, ResidualReport]:
     """Do the work of `analyze_residual` as a generator of `Progress`, one a plane."""
-    if tuple(noisy.shape) != tuple(denoised.shape):
-        msg = (
-            f"the noisy image has shape {tuple(noisy.shape)} and the denoised one "
-            f"{tuple(denoised.shape)}: give two images of one shape"
-        )
-        raise InputError(msg)
-    checked, _ = resolve_axes(noisy.shape, axes)
-    for image in (noisy, denoised):
-        check_dtype(image.dtype)
-    indices = list(checked.iter_planes())
-    spread = checked.spread_planes(max(1, num_planes))
-    numbers = sorted(n for planes in spread.values() for n in planes)
+    checked, places = spread_pair(
+        {"noisy image": noisy, "denoised one": denoised},
+        axes=axes,
+        num_planes=num_planes,
+        largest=_LARGEST,
+    )
     figures: list[PlaneFigures] = []
     values: list[NDArray[np.float64]] = []
-    for done, number in enumerate(numbers):
-        yield Progress(done, len(numbers), "plane")
-        index = checked.middle(indices[number], _LARGEST)
+    for done, place in enumerate(places):
+        yield Progress(done, len(places), "plane")
         pair = [
-            np.atleast_3d(checked.to_plane(np.asarray(image[index]))).astype(np.float64)
+            np.atleast_3d(checked.to_plane(np.asarray(image[place]))).astype(np.float64)
             for image in (noisy, denoised)
         ]
         for sample in range(min(pair[0].shape[-1], 3)):
@@ -224,7 +216,7 @@ def iter_analyze_residual(
             found = plane_figures(removed, second)
             if found is not None:
                 figures.append(found)
-    yield Progress(len(numbers), len(numbers), "plane")
+    yield Progress(len(places), len(places), "plane")
     return _report(np.concatenate(values), figures)
 
 
