@@ -257,7 +257,7 @@ class Book:
                     "allow overwriting"
                 )
                 raise FileFormatError(msg)
-            task.target.parent.mkdir(parents=True, exist_ok=True)
+            self.journal.make_folders(task.target.parent)
             self.journal.start(task.name, fingerprint, again=entry is not None)
         except BaseException:
             job.close()
@@ -297,8 +297,15 @@ class Book:
             self._values_left += run.values * (1 - run.done / max(run.total, 1))
 
     def unit_done(self, run: FileRun, result: UnitResult) -> None:
-        """Take note of a finished unit."""
+        """Take note of a finished unit.
+
+        Raises
+        ------
+        OSError
+            The output folder has vanished: the rest of the file would be in vain.
+        """
         if run.total > 1:
+            self.journal.check_place()
             self.journal.unit(run.task.name, result)
         with self._guard:
             run.done += 1
@@ -322,7 +329,14 @@ class Book:
     def finished(
         self, run: FileRun, noise: tuple[float, float] | None, message: str
     ) -> None:
-        """Take note of an output that stands under its name."""
+        """Take note of an output that stands under its name.
+
+        Raises
+        ------
+        OSError
+            The output folder has vanished meanwhile, and the output with it or not.
+        """
+        self.journal.check_place()
         figures = {
             "seconds": round(run.seconds, 3),
             "sigma": noise and [float(sigma) for sigma in noise],
@@ -386,8 +400,9 @@ class Book:
                 f"{gone} has vanished (moved away, or its disk unmounted): put it back "
                 f"and run the same command again ({message})"
             )
-        if run is not None:  # else the journal's entry is another run's
-            self.journal.failed(task.name, message)
+        if run is not None:
+            if not gone:  # else its output may stand where it went to
+                self.journal.failed(task.name, message)
             with self._guard:
                 self._values_left -= run.values * (1 - run.done / max(run.total, 1))
         seconds = run.seconds if run else 0.0

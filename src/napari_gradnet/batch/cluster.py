@@ -335,8 +335,13 @@ class ClusterEngine:
             self._opened.append(opened)
             self._advance(opened, book, pool)
         else:
-            book.journal.finishing(run.task.name)
             run.job.close()
+            try:
+                book.journal.finishing(run.task.name)
+            except OSError as error:
+                run.error = error
+                book.close(run)
+                return True
             # a task that is lost after it wrote the output runs again
             run.job.overwrite = True  # type: ignore[attr-defined]
             future = self._client.submit(run_whole, pickle.dumps(run.job), pure=False)
@@ -378,12 +383,15 @@ class ClusterEngine:
             run.error = run.error or error
         else:
             results = value.results
-        for result in results:
-            self._busy += result.seconds
-            self._count += 1
-            book.unit_done(run, result)
-        if opened is None:
-            book.finished(run, value.noise, value.message)
+        try:
+            for result in results:
+                self._busy += result.seconds
+                self._count += 1
+                book.unit_done(run, result)
+            if opened is None:
+                book.finished(run, value.noise, value.message)
+        except OSError as vanished:
+            run.error = run.error or vanished
 
     def _advance(self, opened: _Open, book: Book, pool: ThreadPoolExecutor) -> None:
         """Go to the next stage, or end the file, when nothing is on its way."""

@@ -188,6 +188,13 @@ class Journal:
                 errno.ENOENT, os.strerror(errno.ENOENT), str(self.path)
             )
 
+    def make_folders(self, folder: Path) -> None:
+        """Make a folder below the output folder, but not that one again."""
+        root = self.path.parent
+        for path in reversed([folder, *folder.parents]):
+            if path != root and path.is_relative_to(root):
+                path.mkdir(exist_ok=True)
+
     # ------------------------------------------------------------------- writing
     def _append(self, line: Mapping[str, Any], *, sync: bool = False) -> None:
         data = (json.dumps(line, separators=(",", ":")) + "\n").encode()

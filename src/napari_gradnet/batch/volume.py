@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +43,7 @@ from napari_gradnet.io.volumes import (
     copy_rest,
     create_volume,
     halve,
-    make_folder,
+    is_zarr,
     partial_folder,
     plan_volume,
     publish_folder,
@@ -49,7 +51,6 @@ from napari_gradnet.io.volumes import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -134,6 +135,7 @@ class VolumeJob(Job):
     def _describe(self, image: ImageSource) -> dict[str, Any]:
         if isinstance(image, ZarrSource):
             identity = image.fingerprint()
+            _check_store(self.source)  # else there was less and less to list
         else:
             identity = file_identity(self.source)
         return {
@@ -172,7 +174,6 @@ class VolumeJob(Job):
             if settled is not None and self._store.was_renamed(self._part):
                 self._done = True
                 return
-            make_folder(self.output.parent)
             check_output(self.output, self.source, overwrite=self.overwrite)
             if isinstance(image, ZarrSource) and image.image is not None:
                 check_rest(self.source, image.image.paths)
@@ -233,7 +234,9 @@ class VolumeJob(Job):
         level = int(stage)
         region = opened.grids[level].region(unit)
         volume = opened.target
-        return volume.read(level - 1, volume.finer(level, region))
+        block = volume.read(level - 1, volume.finer(level, region))
+        _check_store(self._part)
+        return block
 
     def compute(self, unit: str, data: Any) -> Any:
         """Work on a block, or halve it."""
@@ -253,11 +256,13 @@ class VolumeJob(Job):
         opened = self._open
         stage = unit.partition("/")[0]
         block = np.ascontiguousarray(result)
+        _check_store(self._part)
         if stage == _MEANS:
             self._store.save_statistics(opened.number(unit), block)
         else:
             level = int(stage)
             opened.target.write(level, opened.grids[level].region(unit), block)
+            _check_store(self._part)
         digest = hashlib.blake2b(block.data, digest_size=16).hexdigest()
         return Written(block.nbytes, digest)
 
@@ -282,6 +287,7 @@ class VolumeJob(Job):
         if not self._done:
             opened = self._open
             message = opened.plan.message
+            _check_store(self._part)
             remove_leftovers(self._part)
             image = opened.image
             if isinstance(image, ZarrSource) and image.image is not None:
@@ -298,6 +304,15 @@ class VolumeJob(Job):
         self.close()
         shutil.rmtree(self._part, ignore_errors=True)
         self._store.remove()
+
+
+def _check_store(folder: Path) -> None:
+    """Notice that a store was taken away, or its disk unmounted.
+
+    A block that is missing reads as a blank one, and writing it makes its folders.
+    """
+    if not is_zarr(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
 
 class _Opened:
