@@ -76,6 +76,11 @@ class ModelHeader(FrozenModel):
     network: NetworkConfig
     guide: GuideHeader | None = None
     noise: str = Field("", description="The noise it was trained for, in words.")
+    stabilise: bool = Field(
+        True,
+        description="Whether vst='auto' may stabilise the variance for this model: not "
+        "where it was trained on a camera's noise as it is.",
+    )
     patch_size: int = Field(80, description="Training patch, pixels.")
     licence: str = ""
     training: dict[str, Any] = Field(default_factory=dict)

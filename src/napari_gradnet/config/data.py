@@ -38,6 +38,11 @@ class SourceConfig(FrozenModel):
         "they are), or each noisy image's 0.1 and 99.9 percentiles, as in use on data "
         "without a fixed scale.",
     )
+    fit_clean: bool = Field(
+        False,
+        description="Fit gain and offset of each clean image to its noisy partner by "
+        "least squares, where the two were scaled apart.",
+    )
     check_alignment: bool = Field(
         True, description="Warn of pairs that are shifted against each other."
     )
@@ -58,6 +63,9 @@ class SourceConfig(FrozenModel):
             raise ValueError(msg)
         if self.pairs and self.noisy:
             msg = "pairs name both images: remove noisy"
+            raise ValueError(msg)
+        if self.fit_clean and not (self.pairs or self.noisy):
+            msg = "fit_clean fits pairs: give noisy partners or remove it"
             raise ValueError(msg)
         return self
 

@@ -205,6 +205,11 @@ class Experiment(FrozenModel):
     )
     network: NetworkConfig
     guide: GuideConfig | None = None
+    stabilise: bool = Field(
+        True,
+        description="Whether vst='auto' may stabilise the variance for the model in "
+        "use: not where it learns a camera's noise as it is, from pairs of counts.",
+    )
     init: str | None = Field(None, description="A model file to start from.")
     data: DataConfig
     loss: LossConfig = LossConfig()

@@ -12,7 +12,9 @@ import numpy as np
 from napari_gradnet.axes import resolve_axes
 from napari_gradnet.data.files import expand_paths, read_image, to_channels
 from napari_gradnet.data.pairs import LARGEST_SHIFT, find_shift, read_pair_list
+from napari_gradnet.data.store import as_float
 from napari_gradnet.errors import ConfigError, GradNetError
+from napari_gradnet.metrics import affine_fit
 from napari_gradnet.values import check_dtype, nonfinite_message, robust_range
 
 if TYPE_CHECKING:
@@ -105,6 +107,15 @@ def _to_percentiles(
         return ((image.astype(np.float64) - low) / (high - low)).astype(np.float32)
 
     return None if noisy is None else scaled(noisy), scaled(clean)
+
+
+def _fitted(
+    noisy: NDArray[Any], clean: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the clean image the noisy one's gain and offset; both as floats."""
+    # the noise is the reference's: it leaves least squares without bias
+    noisy, clean = as_float(noisy), as_float(clean)
+    return noisy, affine_fit(clean, noisy).apply(clean).astype(np.float32)
 
 
 def _names(config: SourceConfig) -> tuple[list[str], list[str | None]]:
@@ -206,6 +217,8 @@ def _add(
         first = plane
         if config.intensity == "percentile":
             second, first = _to_percentiles(second, plane)
+        if config.fit_clean and second is not None:
+            second, first = _fitted(second, first)
         loaded.clean.append(first)
         if second is not None:
             loaded.noisy.append(second)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ImageStore", "PatchIndex"]
+__all__ = ["ImageStore", "PatchIndex", "as_float"]
 
 #: Full scale of integer images; float images are taken as they are, in [0, 1].
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
@@ -66,7 +66,7 @@ class ImageStore:
             raise ConfigError(msg)
         kinds = {image.dtype for image in images}
         if kinds - {np.dtype(np.uint8)} and kinds - {np.dtype(np.uint16)}:
-            images = [_as_float(image) for image in images]
+            images = [as_float(image) for image in images]
         self.sizes = [(int(i.shape[1]), int(i.shape[2])) for i in images]
         self.channels = int(images[0].shape[0])
         self.flat = torch.from_numpy(
@@ -170,6 +170,7 @@ class ImageStore:
         return self._intensities(whole)
 
 
-def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
+def as_float(image: NDArray[Any]) -> NDArray[np.float32]:
+    """An image in [0, 1] of its type's full scale; floats are taken as they are."""
     scale = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else 1
     return (image / scale).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +68,8 @@ class StackDenoiser:
         samples: Mapping[int, Sequence[NDArray[Any]]],
         options: StackOptions,
     ) -> None:
+        if options.vst == "auto" and not model.header.stabilise:
+            options = dataclasses.replace(options, vst=False)
         self.model = model
         self.axes = axes
         self.options = options

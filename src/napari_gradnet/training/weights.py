@@ -48,6 +48,7 @@ def model_header(experiment: Experiment) -> ModelHeader:
         network=experiment.network,
         guide=guide,
         noise="; ".join(dict.fromkeys(noises)) or "that of its training pairs",
+        stabilise=experiment.stabilise,
         patch_size=experiment.training.patch_size,
         licence=experiment.licence,
     )

@@ -299,3 +299,28 @@ def test_crops_and_noise_depend_on_seed_epoch_and_batch_alone(
         for number, one in enumerate(kind):
             for two in kind[:number]:
                 assert not torch.allclose(one, two, atol=1e-3)
+
+
+@pytest.mark.parametrize("intensity", ["dtype", "percentile"])
+def test_clean_images_of_another_scale_are_fitted(
+    grey: NDArray[np.uint8], rng: np.random.Generator, intensity: str
+) -> None:
+    true = 20 + grey.astype(float) * 0.4
+    noisy = np.rint(true + rng.normal(0, 5, grey.shape)).clip(0, 255).astype(np.uint8)
+    arrays = {"noisy": noisy, "clean": grey}
+    options = {"noisy": "array:noisy", "clean": "array:clean", "intensity": intensity}
+    loaded = load_images(source(**options, fit_clean=True), 1, 16, arrays)
+    error = loaded.noisy[0] - loaded.clean[0]
+    assert abs(error.mean()) < 1e-6
+    # nothing but the noise is left between the two
+    low, high = (0, 255) if intensity == "dtype" else np.percentile(noisy, [0.1, 99.9])
+    assert error.std() * (high - low) == pytest.approx(5, rel=0.03)
+    fitted = loaded.clean[0] * (high - low) + low
+    assert np.abs(fitted - true).max() < 0.4
+    plain = load_images(source(**options), 1, 16, arrays)
+    assert np.abs(plain.noisy[0].astype(float) - plain.clean[0]).mean() > 0.1
+
+
+def test_fitting_needs_partners() -> None:
+    with pytest.raises(ConfigError, match="give noisy partners or remove it"):
+        source(clean="a", noise=GAUSS, fit_clean=True)

@@ -13,6 +13,7 @@ import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.tiny_models import write_tiny_model
 
 from napari_gradnet.api import denoise_file
 from napari_gradnet.errors import AxesError, InputError, ModelError
@@ -814,3 +815,18 @@ def test_files_and_arrays_give_the_same(models: Models, tmp_path: Path) -> None:
     denoise_file(source, target, models["grey"])
     expected = denoise(stack, models["grey"], axes="ZYX")
     np.testing.assert_array_equal(tifffile.imread(target), expected)
+
+
+def test_a_model_of_a_cameras_own_noise_is_not_stabilised(tmp_path, rng):
+    counts = 100 + 4.0 * rng.poisson(np.linspace(2, 80, 128), (128, 128))
+    image = counts.astype(np.uint16)
+
+    def stabilised(vst, **header):
+        path = write_tiny_model(tmp_path, "grey", **header)
+        return denoise(image, path, axes="YX", vst=vst)
+
+    plain = stabilised(False)
+    assert not np.array_equal(stabilised("auto"), plain)
+    assert np.array_equal(stabilised("auto", stabilise=False), plain)
+    # who insists gets it
+    assert not np.array_equal(stabilised(True, stabilise=False), plain)
