@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QCheckBox, QComboBox, QSpinBox
 
-from napari_gradnet.widgets._parts import connect, no_icon
+from napari_gradnet.widgets._fields import AdvancedSection
+from napari_gradnet.widgets._parts import connect
 from napari_gradnet.widgets._preferences import (
     read_preference,
     watch_preference,
@@ -18,12 +18,11 @@ from napari_gradnet.widgets._preferences import (
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-__all__ = ["VST", "AdvancedOptions", "GuideBox", "quieten"]
+__all__ = ["VST", "AdvancedOptions", "GuideBox"]
 
 #: Text in the form and value of `api.denoise`.
 PRECISIONS = {k: k for k in ("auto", "float32", "bfloat16", "float16")}
 DTYPES = {"as the input": "same", "float32": "float32"}
-_TITLES = {False: "▶ Advanced", True: "▼ Advanced"}
 VST = {"where noise grows with signal": "auto", "always": True, "never": False}
 
 
@@ -90,15 +89,7 @@ class GuideBox(QComboBox):
         return data if isinstance(data, Image) else None
 
 
-def quieten(section: QCollapsible) -> None:
-    """Draw the title of a section as text: napari paints it like a selection."""
-    section.toggleButton().setStyleSheet(
-        "QPushButton { background: transparent; border: none; text-align: left; "
-        "padding: 4px 0px; }"
-    )
-
-
-class AdvancedOptions(QCollapsible):
+class AdvancedOptions(AdvancedSection):
     """Precision, tile, self-ensemble, output type, variance stabilisation and guide.
 
     Parameters
@@ -108,11 +99,7 @@ class AdvancedOptions(QCollapsible):
     """
 
     def __init__(self, viewer: ViewerModel | None = None) -> None:
-        # arrows as icons keep the colour of the first theme, as text they follow it
-        super().__init__(
-            _TITLES[False], expandedIcon=no_icon(), collapsedIcon=no_icon()
-        )
-        self.toggled.connect(self._on_toggled)
+        super().__init__()
         self.precision = _box(PRECISIONS, "Arithmetic of the network")
         self.tile = QSpinBox()
         self.tile.setRange(0, 16384)
@@ -124,20 +111,13 @@ class AdvancedOptions(QCollapsible):
         self.dtype = _box(DTYPES, "Type of the result's pixels")
         self.vst = _box(VST, "Stabilise the variance of counts before the network")
         self.guide = None if viewer is None else GuideBox(viewer)
-        content = QWidget()
-        form = QFormLayout(content)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Precision", self.precision)
-        form.addRow("Tile", self.tile)
-        form.addRow("Ensemble", self.ensemble)
-        form.addRow("Output", self.dtype)
-        form.addRow("Stabilise", self.vst)
+        self.rows.addRow("Precision", self.precision)
+        self.rows.addRow("Tile", self.tile)
+        self.rows.addRow("Ensemble", self.ensemble)
+        self.rows.addRow("Output", self.dtype)
+        self.rows.addRow("Stabilise", self.vst)
         if self.guide is not None:
-            form.addRow("Guide", self.guide)
-        self.addWidget(content)
-        self.setDuration(0)
-        quieten(self)
+            self.rows.addRow("Guide", self.guide)
         self._follow_preferences()
 
     def _follow_preferences(self) -> None:
@@ -152,9 +132,6 @@ class AdvancedOptions(QCollapsible):
         self.tile.setValue(read_preference("compute", "tile"))
         watch_preference(self, "compute", "tile", self.tile.setValue)
         self.tile.editingFinished.connect(self._on_tile)
-
-    def _on_toggled(self, expanded: bool) -> None:
-        self.setText(_TITLES[expanded])
 
     def _on_tile(self) -> None:
         write_preference("compute", "tile", self.tile.value())

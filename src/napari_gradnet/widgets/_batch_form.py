@@ -9,12 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -26,6 +22,7 @@ from napari_gradnet.naive import get_method
 from napari_gradnet.widgets._advanced import AdvancedOptions
 from napari_gradnet.widgets._batch_inputs import InputList
 from napari_gradnet.widgets._batch_options import BatchSettings
+from napari_gradnet.widgets._fields import FolderField, form_layout
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox, ModelPicker
 from napari_gradnet.widgets._parts import note
@@ -48,21 +45,13 @@ class BatchForm(QWidget):
         super().__init__()
         self.inputs = InputList()
         self.inputs.changed.connect(self._on_inputs)
-        self.output = QLineEdit()
-        self.output.setPlaceholderText("folder for the results")
-        self.browse = QPushButton("Browse ...")
-        self.browse.clicked.connect(self.ask_output)
+        target = FolderField("Folder for the results", "folder for the results")
+        self.output = target.line
         self._build_method()
         self.devices = DeviceBox()
         self.advanced = AdvancedOptions()
         self.advanced.addWidget(self._build_files())
-        target = QHBoxLayout()
-        target.addWidget(self.output, 1)
-        target.addWidget(self.browse)
-        self.rows = QFormLayout()
-        self.rows.setFieldGrowthPolicy(
-            QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow
-        )
+        self.rows = form_layout()
         self.rows.addRow("Files", self.inputs)
         self.rows.addRow("Results", target)
         self.rows.addRow("Method", self.method)
@@ -112,9 +101,7 @@ class BatchForm(QWidget):
             "Without it, Run goes on with what is missing from the last time"
         )
         content = QWidget()
-        form = QFormLayout(content)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout(content)
         label = QLabel("Axes")
         # as wide as the labels above it
         label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Ensemble "))
@@ -155,11 +142,6 @@ class BatchForm(QWidget):
         first = Path(self.inputs.paths[0])
         holds_images = first.is_dir() and first.suffix != ".zarr"
         self.output.setText(str((first if holds_images else first.parent) / _FOLDER))
-
-    def ask_output(self) -> None:
-        """Ask for the folder of the results."""
-        if name := QFileDialog.getExistingDirectory(self, "Folder for the results"):
-            self.output.setText(name)
 
     def settings(self) -> BatchSettings:
         """What the form says."""

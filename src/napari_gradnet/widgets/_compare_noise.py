@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout
+from qtpy.QtWidgets import QHBoxLayout
 
 from napari_gradnet.widgets._compare_plots import AutocorrelationPlot, HistogramPlot
 from napari_gradnet.widgets._compare_tab import Chosen, CompareTab, ScopeBox
 from napari_gradnet.widgets._compare_view import check_alike
 from napari_gradnet.widgets._compare_work import iter_residual, removed_noise
+from napari_gradnet.widgets._fields import form_layout
 from napari_gradnet.widgets._layers import (
     full_data,
     guess_layer_axes,
@@ -46,8 +47,7 @@ class NoiseTab(CompareTab):
         self.told = note()
         self.histogram = HistogramPlot()
         self.autocorrelation = AutocorrelationPlot()
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         form.addRow("Judge", self.scope)
         plots = QHBoxLayout()
         plots.addWidget(self.histogram)

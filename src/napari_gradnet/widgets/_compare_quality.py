@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QDoubleSpinBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
@@ -29,6 +27,8 @@ from napari_gradnet.quality import EPSILON
 from napari_gradnet.widgets._compare_tab import Chosen, CompareTab, ScopeBox
 from napari_gradnet.widgets._compare_view import check_alike
 from napari_gradnet.widgets._compare_work import iter_qualities
+from napari_gradnet.widgets._copies import copy_text
+from napari_gradnet.widgets._fields import form_layout
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class QualityTab(CompareTab):
         )
         self.fit = QCheckBox("fit to the reference first")
         self.fit.setToolTip("For a reference of another exposure or black level")
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         form.addRow("Measure", self.scope)
         form.addRow("Texture from", self.epsilon)
         form.addRow("Brightness", self.fit)
@@ -216,12 +215,10 @@ class QualityTab(CompareTab):
 
     def copy(self) -> None:
         """Put the table on the clipboard."""
-        clipboard = QGuiApplication.clipboard()
         if not self._measured:
             show_warning("there is nothing to copy: measure first")
-        elif clipboard is not None:
-            clipboard.setText(self.as_text())
-            show_info("table copied to the clipboard")
+        else:
+            copy_text("table", self.as_text)
 
     def ask_file(self) -> None:
         """Ask where to save the table, and save it."""

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_gradnet.widgets._fields import narrow
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._memory import recall, remember
 from napari_gradnet.widgets._parts import note
@@ -32,9 +33,11 @@ from napari_gradnet.widgets._preferences import (
 from napari_gradnet.widgets._work import describe_model_file, take_inventory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_gradnet.widgets._work import Inventory
 
-__all__ = ["DeviceBox", "ModelPicker", "models_changed"]
+__all__ = ["DeviceBox", "ModelPicker", "Scout", "models_changed"]
 
 _WAITING = "Looking for models ..."
 _AUTOMATIC = "Takes the packaged model for colour or for grey images."
@@ -57,11 +60,31 @@ def models_changed() -> None:
     _SHELF.changed.emit()
 
 
-def _narrow(box: QComboBox) -> None:
-    box.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    box.setMinimumContentsLength(12)
+class Scout(Job):
+    """Lists models and devices for a form, at once.
+
+    Parameters
+    ----------
+    form : QWidget
+        The job is cancelled when it is destroyed.
+    *show : callable
+        Take the inventory.
+    """
+
+    listed = Signal(object)
+
+    def __init__(self, form: QWidget, *show: Callable[[Inventory], None]) -> None:
+        super().__init__(form)
+        for each in show:
+            self.listed.connect(each)
+        self.ended.connect(self._on_ended)
+        self.start(take_inventory())
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            show_error(f"models and devices cannot be listed: {outcome.error}")
+        elif outcome.value is not None:
+            self.listed.emit(outcome.value)
 
 
 class ModelPicker(QWidget):
@@ -90,7 +113,7 @@ class ModelPicker(QWidget):
         self._unguided: frozenset[str] = frozenset()
         self._wanted: str | None = recall(form, "model") if form else None
         self.box = QComboBox()
-        _narrow(self.box)
+        narrow(self.box)
         self.box.addItem("automatic", "auto")
         self.box.currentIndexChanged.connect(self._on_chosen)
         self.button = QPushButton("Open ...")
@@ -227,7 +250,7 @@ class DeviceBox(QComboBox):
 
     def __init__(self) -> None:
         super().__init__()
-        _narrow(self)
+        narrow(self)
         self.addItem("automatic", "auto")
         self._wanted = str(read_preference("compute", "device"))
         watch_preference(self, "compute", "device", self.set_device)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.utils import cancelable_progress
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -20,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_gradnet.widgets._fields import narrow
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes, is_preview
 from napari_gradnet.widgets._timing import TimeLeft
 
@@ -36,7 +36,6 @@ __all__ = [
     "OptionalLayerBox",
     "RunBar",
     "connect",
-    "no_icon",
     "note",
     "unwrap",
 ]
@@ -119,24 +118,13 @@ def note(text: str = "") -> QLabel:
     return label
 
 
-def no_icon() -> QIcon:
-    """Icon of which nothing is seen; PySide takes an empty one for none at all."""
-    pixmap = QPixmap(1, 1)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    return QIcon(pixmap)
-
-
 class LayerBox(QComboBox):
     """Choice of an image layer of a viewer; keeps up with the layer list."""
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        # long names must not widen the dock
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.setMinimumContentsLength(12)
+        narrow(self)
         self.refresh()
         active = viewer.layers.selection.active
         images = [x for x in viewer.layers if isinstance(x, Image)]

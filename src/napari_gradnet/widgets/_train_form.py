@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -18,15 +17,19 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_gradnet import api
 from napari_gradnet.errors import InputError
-from napari_gradnet.widgets._advanced import quieten
+from napari_gradnet.widgets._fields import (
+    AdvancedSection,
+    FolderField,
+    form_layout,
+    narrow,
+)
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox
-from napari_gradnet.widgets._parts import LayerBox, no_icon, note
+from napari_gradnet.widgets._parts import LayerBox, note
 from napari_gradnet.widgets._train_data import FolderChoice, LayerChoice
 from napari_gradnet.widgets._train_options import TrainOptions, tidy_name
 
@@ -40,6 +43,7 @@ __all__ = ["CLEAN_FOLDER", "CLEAN_LAYER", "PAIR_FOLDERS", "PAIR_LAYERS", "TrainF
 PAIR_LAYERS, PAIR_FOLDERS = "noisy and clean layers", "noisy and clean folders"
 CLEAN_LAYER, CLEAN_FOLDER = "clean layer, add noise", "clean folder, add noise"
 _NEW = "a new network"
+_FOLDER = "folder of images or stacks"
 _FIRST_RECIPE = "microscopy"
 #: Text: (kind and field of the noise model, suffix, range, default).
 NOISES: dict[str, tuple[tuple[str, str], str, tuple[float, float], tuple[float, float]]]
@@ -50,46 +54,12 @@ NOISES = {
 _OF_RECIPE = "as the recipe has it"
 
 
-def _narrow(box: QComboBox) -> QComboBox:
-    box.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    box.setMinimumContentsLength(12)
-    return box
-
-
-class FolderField(QWidget):
-    """A folder, typed or chosen."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__()
-        self._title = title
-        self.line = QLineEdit()
-        self.line.setPlaceholderText("folder of images or stacks")
-        button = QPushButton("Choose ...")
-        button.clicked.connect(self._ask)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.line, 1)
-        row.addWidget(button)
-
-    def _ask(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, self._title, self.line.text())
-        if name:
-            self.line.setText(name)
-
-    @property
-    def folder(self) -> str:
-        """The folder, or an empty text."""
-        return str(self.line.text()).strip()
-
-
 class NoiseChoice(QWidget):
     """Which noise clean images get."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kinds = _narrow(QComboBox())
+        self.kinds = narrow(QComboBox())
         self.kinds.addItems([*NOISES, _OF_RECIPE])
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         self.dash = QLabel("to")
@@ -140,13 +110,13 @@ class TrainForm(QWidget):
         self.images = QComboBox()
         self.images.addItems([PAIR_LAYERS, PAIR_FOLDERS, CLEAN_LAYER, CLEAN_FOLDER])
         self.noisy_layer, self.clean_layer = LayerBox(viewer), LayerBox(viewer)
-        self.noisy_folder = FolderField("Folder of noisy images")
-        self.clean_folder = FolderField("Folder of clean images")
+        self.noisy_folder = FolderField("Folder of noisy images", _FOLDER)
+        self.clean_folder = FolderField("Folder of clean images", _FOLDER)
         self.noise = NoiseChoice()
-        self.starts = _narrow(QComboBox())
+        self.starts = narrow(QComboBox())
         self.starts.addItem(_NEW, None)
         self.starts.setToolTip("A model that is trained already needs less time")
-        self.recipes = _narrow(QComboBox())
+        self.recipes = narrow(QComboBox())
         for name, line in api.list_recipes().items():
             self.recipes.addItem(name, (name, line))
         self.recipes.setCurrentText(_FIRST_RECIPE)
@@ -178,7 +148,7 @@ class TrainForm(QWidget):
         self._on_images(self.images.currentText())
         self._on_recipe()
 
-    def _advanced(self) -> QCollapsible:
+    def _advanced(self) -> AdvancedSection:
         self.batch_size, self.patch_size = QSpinBox(), QSpinBox()
         self.learning_rate = QDoubleSpinBox()
         for box, top in ((self.batch_size, 4096), (self.patch_size, 1024)):
@@ -190,32 +160,17 @@ class TrainForm(QWidget):
         everything = (self.batch_size, self.patch_size, self.learning_rate)
         for field in everything:
             field.setSpecialValueText("as in the recipe")
-        content = QWidget()
-        form = QFormLayout(content)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Batch", self.batch_size)
-        form.addRow("Patch", self.patch_size)
-        form.addRow("Learning rate", self.learning_rate)
-        # arrows as icons keep the colour of the first theme, as text they follow it
-        titles = {False: "▶ Advanced", True: "▼ Advanced"}
-        advanced = QCollapsible(
-            titles[False], expandedIcon=no_icon(), collapsedIcon=no_icon()
-        )
-        advanced.toggled.connect(lambda shown: advanced.setText(titles[bool(shown)]))
-        advanced.addWidget(content)
-        advanced.setDuration(0)
-        quieten(advanced)
+        advanced = AdvancedSection()
+        advanced.rows.addRow("Batch", self.batch_size)
+        advanced.rows.addRow("Patch", self.patch_size)
+        advanced.rows.addRow("Learning rate", self.learning_rate)
         return advanced
 
     def _lay_out(self) -> None:
         recipe = QHBoxLayout()
         recipe.addWidget(self.recipes, 1)
         recipe.addWidget(self.open_button)
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(
-            QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow
-        )
+        self._form = form_layout()
         rows = {
             "Images": self.images,
             "Noisy": self.noisy_layer,

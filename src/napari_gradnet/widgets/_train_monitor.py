@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_gradnet import api
 from napari_gradnet.errors import GradNetError
+from napari_gradnet.widgets._copies import copy_text, script_buttons
 from napari_gradnet.widgets._parts import note
 from napari_gradnet.widgets._train_plot import CurvePlot, PicturePlot
 
@@ -86,16 +86,11 @@ class TrainMonitor(QWidget):
         self.picture = PicturePlot()
         self.in_viewer = QCheckBox("Show it in the viewer too")
         self.in_viewer.toggled.connect(self._show_layer)
-        python, shell = QPushButton("Copy as Python"), QPushButton("Copy as command")
-        python.clicked.connect(self.copy_python)
-        shell.clicked.connect(self.copy_command)
         self.back_button = QPushButton("New training ...")
         self.back_button.clicked.connect(self._leave)
-        buttons, copies = QHBoxLayout(), QHBoxLayout()
+        buttons = QHBoxLayout()
         buttons.addWidget(self.pause_button)
         buttons.addWidget(self.stop_button)
-        copies.addWidget(python)
-        copies.addWidget(shell)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.title)
@@ -104,7 +99,7 @@ class TrainMonitor(QWidget):
         column.addLayout(buttons)
         for part in (self.psnr, self.loss, self.picture, self.in_viewer, self.notes):
             column.addWidget(part)
-        column.addLayout(copies)
+        column.addLayout(script_buttons(self.copy_python, self.copy_command))
         column.addWidget(self.back_button)
         column.addStretch()
 
@@ -210,15 +205,9 @@ class TrainMonitor(QWidget):
     def copy_python(self) -> None:
         """Put a script that trains the same on the clipboard."""
         if self.session is not None:
-            self._copy("Python script", self.session.python_script())
+            copy_text("Python script", self.session.python_script)
 
     def copy_command(self) -> None:
         """Put a shell command that trains the same on the clipboard."""
         if self.session is not None:
-            self._copy("command", self.session.command())
-
-    def _copy(self, what: str, text: str) -> None:
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-            show_info(f"{what} copied to the clipboard")
+            copy_text("command", self.session.command)

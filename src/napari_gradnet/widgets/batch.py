@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtGui import QGuiApplication
+from napari.utils.notifications import show_error, show_warning
 from qtpy.QtWidgets import (
-    QHBoxLayout,
     QPlainTextEdit,
-    QPushButton,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -20,12 +17,13 @@ from napari_gradnet.errors import GradNetError
 from napari_gradnet.events import Progress
 from napari_gradnet.widgets._batch_form import BatchForm
 from napari_gradnet.widgets._batch_table import FileTable
+from napari_gradnet.widgets._copies import copy_text, script_buttons
 from napari_gradnet.widgets._job import Job, Outcome
+from napari_gradnet.widgets._models import Scout
 from napari_gradnet.widgets._parts import RunBar, unwrap
 from napari_gradnet.widgets._scrolled import ScrolledPage
 from napari_gradnet.widgets._task import sentence_of
 from napari_gradnet.widgets._timing import in_words
-from napari_gradnet.widgets._work import take_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -69,31 +67,12 @@ class BatchWidget(QWidget):
         column.addWidget(self.form)
         column.addWidget(self.bar)
         column.addWidget(self.tabs, 1)
-        column.addLayout(self._build_copies())
+        column.addLayout(script_buttons(self.copy_python, self.copy_command))
         QVBoxLayout(self).addWidget(ScrolledPage(page))
         self.job = Job(self)
         self.job.progressed.connect(self._on_event)
         self.job.ended.connect(self._on_ended)
-        self.scout = Job(self)
-        self.scout.ended.connect(self._on_inventory)
-        self.scout.start(take_inventory())
-
-    def _build_copies(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        for text, action in (
-            ("Copy as Python", self.copy_python),
-            ("Copy as command", self.copy_command),
-        ):
-            button = QPushButton(text)
-            button.clicked.connect(action)
-            row.addWidget(button)
-        return row
-
-    def _on_inventory(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            show_error(f"models and devices cannot be listed: {outcome.error}")
-        elif outcome.value is not None:
-            self.form.set_inventory(outcome.value)
+        self.scout = Scout(self, self.form.set_inventory)
 
     # ------------------------------------------------------------------ work
 
@@ -170,22 +149,11 @@ class BatchWidget(QWidget):
 
     def copy_python(self) -> None:
         """Put the Python script on the clipboard."""
-        self._copy("Python script", self.form.settings().python_script)
+        copy_text("Python script", self.form.settings().python_script)
 
     def copy_command(self) -> None:
         """Put the shell command on the clipboard."""
-        self._copy("command", self.form.settings().command_line)
-
-    def _copy(self, what: str, write: Any) -> None:
-        try:
-            text = write()
-        except GradNetError as error:
-            show_warning(str(error))
-            return
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-            show_info(f"{what} copied to the clipboard")
+        copy_text("command", self.form.settings().command_line)
 
 
 def _iter_files(options: BatchSettings) -> Generator[Event, None, BatchReport]:

@@ -9,7 +9,6 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QFormLayout,
     QPushButton,
     QSlider,
     QTabWidget,
@@ -24,6 +23,7 @@ from napari_gradnet.widgets._compare_noise import NoiseTab
 from napari_gradnet.widgets._compare_quality import QualityTab
 from napari_gradnet.widgets._compare_tab import ReferenceBox, source_of
 from napari_gradnet.widgets._compare_view import SideBySide, rows_and_columns_shown
+from napari_gradnet.widgets._fields import form_layout
 from napari_gradnet.widgets._parts import LayerBox, connect, note, unwrap
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class CompareWidget(QWidget):
         self.tabs.addTab(self.quality, "Quality")
         self.tabs.addTab(self.methods, "Methods")
         self.tabs.currentChanged.connect(self._on_tab)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         form.addRow("Noisy", self.before)
         form.addRow("Denoised", self.after)
         form.addRow("Reference", self.reference)
@@ -96,8 +95,7 @@ class CompareWidget(QWidget):
         self.same_contrast.toggled.connect(self._restart)
         self.view_told = note("Other image layers are hidden meanwhile.")
         tab = QWidget()
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         form.addRow("Line", self.slider)
         form.addRow("Contrast", self.same_contrast)
         column = QVBoxLayout(tab)

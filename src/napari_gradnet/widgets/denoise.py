@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QVBoxLayout
 
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._advanced import AdvancedOptions
-from napari_gradnet.widgets._job import Job, Outcome
+from napari_gradnet.widgets._copies import copy_text, script_buttons
+from napari_gradnet.widgets._fields import form_layout
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
 from napari_gradnet.widgets._lazy import LazyRun, PlaneServer
 from napari_gradnet.widgets._memory import remember_fields
-from napari_gradnet.widgets._models import DeviceBox, ModelPicker
+from napari_gradnet.widgets._models import DeviceBox, ModelPicker, Scout
 from napari_gradnet.widgets._options import (
     DenoiseOptions,
     command_line,
@@ -28,7 +27,7 @@ from napari_gradnet.widgets._rectangle import (
 )
 from napari_gradnet.widgets._task import LAZY, RECTANGLE, VIEW, WHOLE, LayerWidget
 from napari_gradnet.widgets._timing import in_words
-from napari_gradnet.widgets._work import DenoiseRun, take_inventory
+from napari_gradnet.widgets._work import DenoiseRun
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -52,10 +51,8 @@ class DenoiseWidget(LayerWidget):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, "denoised", "Denoise")
         self._build()
-        self.scout = Job(self)
-        self.scout.ended.connect(self._on_inventory)
         self._on_layer()
-        self.scout.start(take_inventory())
+        self.scout = Scout(self, self.models.set_inventory, self.devices.set_inventory)
 
     # ------------------------------------------------------------------ form
 
@@ -70,22 +67,18 @@ class DenoiseWidget(LayerWidget):
         )
         self.devices = DeviceBox()
         self.advanced = AdvancedOptions(self._viewer)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         form.addRow("Layer", self.layers)
         form.addRow("Axes", self.axes)
         form.addRow("Model", self.models)
         form.addRow("", self.models.card)
         form.addRow("Denoise", self.scope)
         form.addRow("Device", self.devices)
-        python = QPushButton("Copy as Python")
-        python.clicked.connect(self.copy_python)
-        shell = QPushButton("Copy as command")
-        shell.setToolTip("The line for a terminal, for layers that come from a file")
-        shell.clicked.connect(self.copy_command)
-        copies = QHBoxLayout()
-        copies.addWidget(python)
-        copies.addWidget(shell)
+        copies = script_buttons(
+            self.copy_python,
+            self.copy_command,
+            "The line for a terminal, for layers that come from a file",
+        )
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.advanced)
@@ -115,13 +108,6 @@ class DenoiseWidget(LayerWidget):
     def _on_model(self) -> None:
         if self.advanced.guide is not None:
             self.advanced.guide.setEnabled(self.models.takes_guide)
-
-    def _on_inventory(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            show_error(f"models and devices cannot be listed: {outcome.error}")
-        elif outcome.value is not None:
-            self.models.set_inventory(outcome.value)
-            self.devices.set_inventory(outcome.value)
 
     def options(self) -> DenoiseOptions:
         """What the form says."""
@@ -245,19 +231,8 @@ class DenoiseWidget(LayerWidget):
 
     def copy_python(self) -> None:
         """Put the Python script on the clipboard."""
-        self._copy("Python script", self.python_script)
+        copy_text("Python script", self.python_script)
 
     def copy_command(self) -> None:
         """Put the shell command on the clipboard."""
-        self._copy("command", self.command)
-
-    def _copy(self, what: str, write: Any) -> None:
-        try:
-            text = write()
-        except GradNetError as error:
-            show_warning(str(error))
-            return
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-            show_info(f"{what} copied to the clipboard")
+        copy_text("command", self.command)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout
 from superqt import QLabeledDoubleSlider
 
 from napari_gradnet.gradient import GradientKind
 from napari_gradnet.quality import EPSILON
+from napari_gradnet.widgets._fields import form_layout
 from napari_gradnet.widgets._layers import full_data, result_keywords, shifted
 from napari_gradnet.widgets._live import LiveWidget
 from napari_gradnet.widgets._memory import remember_fields
@@ -86,8 +87,7 @@ class GradientWidget(LiveWidget):
             "Compute also makes the gradient of this layer, such as the denoised one, "
             "and puts it to the right, with one contrast for both"
         )
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         form.addRow("Layer", self.layers)
         form.addRow("Axes", self.axes)
         form.addRow("Gradient", self.kinds)

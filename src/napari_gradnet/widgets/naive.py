@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QVBoxLayout
 from superqt import QLabeledDoubleSlider
 
 from napari_gradnet import api
@@ -13,6 +13,7 @@ from napari_gradnet.axes import ImageAxes
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.naive import get_method
 from napari_gradnet.widgets._advanced import VST
+from napari_gradnet.widgets._fields import form_layout
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import full_data
 from napari_gradnet.widgets._live import LiveWidget
@@ -68,8 +69,7 @@ class NaiveWidget(LiveWidget):
         for text, value in VST.items():
             self.vst.addItem(text, value)
         self.plot = NoisePlot()
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form = form_layout()
         form.addRow("Layer", self.layers)
         form.addRow("Axes", self.axes)
         form.addRow("Method", self.methods)

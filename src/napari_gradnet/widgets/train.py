@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._job import Job, Outcome
+from napari_gradnet.widgets._models import Scout
 from napari_gradnet.widgets._parts import note, unwrap
 from napari_gradnet.widgets._scrolled import ScrolledPage
 from napari_gradnet.widgets._train_check import TrainingCheck
@@ -33,7 +34,6 @@ from napari_gradnet.widgets._train_options import (
     write_config,
 )
 from napari_gradnet.widgets._train_session import current_session, open_session
-from napari_gradnet.widgets._work import take_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -86,8 +86,6 @@ class TrainWidget(QWidget):
         self._folder = Path()
         self._checking, self._message = False, ""
         self._lay_out()
-        self.scout = Job(self)
-        self.scout.ended.connect(self._on_inventory)
         self.job = Job(self)
         self.job.progressed.connect(self._on_progress)
         self.job.ended.connect(self._on_prepared)
@@ -95,7 +93,7 @@ class TrainWidget(QWidget):
         self.check.ended.connect(self._on_checked)
         self.destroyed.connect(self.check.close)
         self.monitor.left.connect(self.show_form)
-        self.scout.start(take_inventory())
+        self.scout = Scout(self, self.form.set_inventory)
         session = current_session()
         if session is not None:
             self.monitor.watch(session)
@@ -141,12 +139,6 @@ class TrainWidget(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.pages)
-
-    def _on_inventory(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            show_error(f"models and devices cannot be listed: {outcome.error}")
-        elif outcome.value is not None:
-            self.form.set_inventory(outcome.value)
 
     def show_form(self) -> None:
         """Show the form again; the training that was watched stays as it is."""
