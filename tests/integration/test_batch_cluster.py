@@ -146,6 +146,45 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None
         assert names == [f"block-{k}" for k in range(job.count)]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_a_worker_that_dies_in_a_volume_leaves_no_trace(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    stack = rng.poisson(99, (14, 60, 61)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "v.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    layout = {"chunks": {"Z": 1, "Y": 32, "X": 32}, "num_levels": 2}
+    options = {"naive": "median", "format": "ome-zarr", "zarr": layout}
+    api.denoise_files(tmp_path / "v.tif", tmp_path / "in", **options)
+    source = tmp_path / "in" / "v.ome.zarr"
+    api.denoise_files(source, tmp_path / "here", naive="median", workers=1)
+    with connect(None, 2) as cluster:
+        processes = list(cluster.run(os.getpid).values())
+
+        def kill(event: Any) -> None:
+            if 0 < event.done < event.total and len(processes) == 2:
+                os.kill(processes.pop(), signal.SIGKILL)
+
+        report = api.denoise_files(
+            source,
+            tmp_path / "there",
+            naive="median",
+            scheduler=cluster,
+            on_event=kill,
+        )
+    assert len(processes) == 1
+    assert not report.failed, report.failed
+    made, whole = (
+        {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file() and "gradnet-" not in path.name
+        }
+        for folder in (tmp_path / "there", tmp_path / "here")
+    )
+    assert sum(name.startswith("v.ome.zarr/0/c/") for name in whole) == 14 * 2 * 2
+    assert made == whole
+
+
 def test_few_tasks_are_with_the_scheduler_at_a_time(
     client: Any, tmp_path: Path
 ) -> None:

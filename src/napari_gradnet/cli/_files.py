@@ -23,13 +23,29 @@ AXES = click.option(
     help="One letter a dimension, e.g. TZCYX or YXS, where the file's own are wrong.",
 )
 
+
+def _refuse_folders(
+    _context: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    for path in paths:
+        if path.is_dir():
+            msg = (
+                f"{str(path)!r} is a folder: this command takes image files; for "
+                "folders and OME-Zarr use 'gradnet batch' (with --naive or --gradient "
+                "for what is not a network)"
+            )
+            raise click.BadParameter(msg)
+    return paths
+
+
 FILE_ARGUMENTS = (
     click.argument(
         "inputs",
         nargs=-1,
         required=True,
         metavar="IN...",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=click.Path(exists=True, path_type=Path),
+        callback=_refuse_folders,
     ),
     click.option(
         "-o",
