@@ -134,6 +134,7 @@ def build_config(
     values["description"] = f"Trained in napari from the recipe {recipe.name}."
     values.pop("licence", None)  # that of the recipe's data
     if header is None:
+        values.pop("init", None)  # the form says what to start from
         _set_channels(values, images.channels)
     else:
         _start_from(values, header, options)
