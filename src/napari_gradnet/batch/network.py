@@ -19,7 +19,7 @@ from napari_gradnet.inference.stack import StackDenoiser
 from napari_gradnet.noise.stabilize import Stabilizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -192,23 +192,15 @@ class _NetworkWork(PlaneWork):
         self._sizes: list[int] = []
         if planes.has_attention and not by_plane:
             self._sizes = self._measure_statistics()
-            self.statistics_size = self._passes * sum(self._sizes)
+            self.statistics_size = len(stack.passes) * sum(self._sizes)
 
     @property
     def record(self) -> dict[str, Any]:
         return {"operation": "denoise", **self._stack.record}
 
-    @property
-    def _passes(self) -> int:
-        return self._stack.samples_used // self._stack.model.header.channels
-
     def _own_stack(self) -> StackDenoiser:
         """The stack with this thread's copy of the network."""
-        own = copy.copy(self._stack)
-        own.model = _own_copy(self._stack.model)
-        own.planes = copy.copy(self._stack.planes)
-        own.planes.model = own.model
-        return own
+        return self._stack.with_model(_own_copy(self._stack.model))
 
     def _measure_statistics(self) -> list[int]:
         """Number of means that each attention takes."""
@@ -217,20 +209,6 @@ class _NetworkWork(PlaneWork):
         helper = blank if self._stack.model.pipeline.needs_guide else None
         means = self._stack.planes.gather_statistics(blank, helper)
         return [mean.numel() for mean in means]
-
-    def _prepared(
-        self, stack: StackDenoiser, part: NDArray[Any], number: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Scale a part, channels first, and make its guide."""
-        scaling = stack.scalings[stack.axes.channel_of(number)]
-        where = f" of plane {number}" if stack.axes.num_planes > 1 else ""
-        image = scaling.forward(stack._channels_first(stack._filled(part, where)))
-        return image, stack._own_guide(image)
-
-    def _iter_passes(self) -> Iterator[slice]:
-        step = self._stack.model.header.channels
-        for first in range(0, self._stack.samples_used, step):
-            yield slice(first, first + step)
 
     def statistics_windows(self) -> list[tuple[slice, slice]]:
         if not self.statistics_size:
@@ -243,12 +221,12 @@ class _NetworkWork(PlaneWork):
             return np.empty(0, np.float32)
         stack = self._own_stack()
         parts = [
-            self._prepared(stack, read(window), number)
+            stack.prepare_part(read(window), number=number)
             for window in self.statistics_windows()
         ]
         gathered = []
         with _own_stream(stack.model):
-            for step in self._iter_passes():
+            for step in stack.passes:
                 images = np.stack([image[step] for image, _ in parts])
                 guides = [guide[step] for _, guide in parts if guide is not None]
                 means = stack.planes.gather_statistics(
@@ -278,11 +256,11 @@ class _NetworkWork(PlaneWork):
     ) -> NDArray[Any]:
         import torch
 
-        image, guide = self._prepared(stack, part, number)
+        image, guide = stack.prepare_part(part, number=number)
         result = np.empty(image.shape, np.float32)
-        vectors = np.split(statistics, self._passes)
+        vectors = np.split(statistics, len(stack.passes))
         cuts = np.cumsum(self._sizes)[:-1]
-        for step, vector in zip(self._iter_passes(), vectors, strict=True):
+        for step, vector in zip(stack.passes, vectors, strict=True):
             means = [
                 torch.from_numpy(mean.copy())[None, :, None, None].to(
                     stack.model.device
@@ -291,8 +269,7 @@ class _NetworkWork(PlaneWork):
             ]
             helper = None if guide is None else guide[step]
             result[step] = stack.planes.denoise_part(image[step], helper, means)
-        scaling = stack.scalings[stack.axes.channel_of(number)]
-        return stack._merge(scaling.inverse(result), part)
+        return stack.restore_part(result, part, number=number)
 
 
 def _drained(stack: StackDenoiser, plane: NDArray[Any], number: int) -> NDArray[Any]:

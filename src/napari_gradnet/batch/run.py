@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from napari_gradnet.batch.inputs import AnyPath, Task
     from napari_gradnet.batch.job import Job
 
-__all__ = ["auto_workers", "checked_workers", "iter_batch", "make_job"]
+__all__ = [
+    "auto_workers",
+    "checked_workers",
+    "iter_batch",
+    "make_job",
+    "num_processors",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +94,11 @@ def auto_workers(tasks: Sequence[Task]) -> int:
     import psutil
 
     fitting = psutil.virtual_memory().available // _WORKER_MEMORY
-    return max(1, min(_num_processors(), fitting))
+    return max(1, min(num_processors(), fitting))
 
 
-def _num_processors() -> int:
+def num_processors() -> int:
+    """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -156,7 +163,7 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
             from napari_gradnet.batch.local import LocalEngine
 
             count = checked_workers(workers, found)
-            engine = LocalEngine(count, threads=max(1, _num_processors() // count))
+            engine = LocalEngine(count, threads=max(1, num_processors() // count))
         report: BatchReport | None = None
         try:
             for task in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +117,7 @@ class StackDenoiser:
     def count_tiles(self) -> int:
         """Steps that one plane takes."""
         rows, columns = self.axes.plane_shape[:2]
-        passes = self.samples_used // self.model.header.channels
-        return passes * self.planes.count_tiles((rows, columns))
+        return len(self.passes) * self.planes.count_tiles((rows, columns))
 
     def iter_plane(
         self,
@@ -147,22 +147,81 @@ class StackDenoiser:
         InputError
             There are NaN or infinite values and `nan` is ``"raise"``.
         """
-        where = f" of plane {number}" if self.axes.num_planes > 1 else ""
-        scaling = self.scalings[self.axes.channel_of(number)]
-        image = scaling.forward(self._channels_first(self._filled(plane, where)))
-        if guide is None:
-            helper = self._own_guide(image)
-        else:
-            filled = self._filled(guide, f" of the guide{where}")
-            helper = scaling.forward(self._channels_first(filled))
+        image, helper = self.prepare_part(plane, guide, number=number)
         result = np.empty(image.shape, np.float32)
-        step = self.model.header.channels
-        for first in range(0, len(image), step):
-            part = slice(first, first + step)
+        for part in self.passes:
             result[part] = yield from self.planes.iter_plane(
                 image[part], None if helper is None else helper[part]
             )
+        return self.restore_part(result, plane, number=number)
+
+    @property
+    def passes(self) -> list[slice]:
+        """Channels of `prepare_part` that go through the network together."""
+        step = self.model.header.channels
+        return [slice(k, k + step) for k in range(0, self.samples_used, step)]
+
+    def prepare_part(
+        self,
+        plane: NDArray[Any],
+        guide: NDArray[Any] | None = None,
+        *,
+        number: int = 0,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Make what the network sees of a plane, or of a part of one.
+
+        Parameters
+        ----------
+        plane, guide, number
+            See `iter_plane`.
+
+        Returns
+        -------
+        image : ndarray, shape (C, Y, X)
+            Scaled, without alpha.
+        guide : ndarray, shape of `image`, or None
+            None where the network makes its own or takes none.
+
+        Raises
+        ------
+        InputError
+            See `iter_plane`.
+        """
+        where = self._name_plane(number)
+        scaling = self.scalings[self.axes.channel_of(number)]
+        image = scaling.forward(self._channels_first(self._filled(plane, where)))
+        if guide is None:
+            return image, self._own_guide(image)
+        filled = self._filled(guide, f" of the guide{where}")
+        return image, scaling.forward(self._channels_first(filled))
+
+    def restore_part(
+        self, result: NDArray[np.float32], plane: NDArray[Any], *, number: int = 0
+    ) -> NDArray[Any]:
+        """Bring what the network gave back to the image's units and layout.
+
+        Parameters
+        ----------
+        result : ndarray, shape (C, Y, X)
+            Scaled as `prepare_part` did.
+        plane : ndarray
+            The noisy plane or part: alpha and what is not finite come from it.
+        number : int
+            See `iter_plane`.
+
+        Returns
+        -------
+        ndarray, shape of `plane`
+            Of the output dtype.
+
+        Raises
+        ------
+        InputError
+            The result is not finite.
+        """
+        scaling = self.scalings[self.axes.channel_of(number)]
         if not np.isfinite(result).all():
+            where = self._name_plane(number)
             msg = (
                 f"the network's result{where} is not finite: the image's values, "
                 f"{np.nanmin(plane):g} to {np.nanmax(plane):g}, reach too far beyond "
@@ -171,6 +230,17 @@ class StackDenoiser:
             )
             raise InputError(msg)
         return self._merge(scaling.inverse(result), plane)
+
+    def with_model(self, model: Model) -> StackDenoiser:
+        """The same with another copy of the network, for another thread."""
+        own = copy.copy(self)
+        own.model = model
+        own.planes = copy.copy(self.planes)
+        own.planes.model = model
+        return own
+
+    def _name_plane(self, number: int) -> str:
+        return f" of plane {number}" if self.axes.num_planes > 1 else ""
 
     def _filled(self, plane: NDArray[Any], where: str) -> NDArray[Any]:
         bad = nonfinite_message(plane, where)
