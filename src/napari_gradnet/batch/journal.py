@@ -137,7 +137,7 @@ class Journal:
             try:
                 values = json.loads(line)
                 self._take(values)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 logger.warning("%s: a damaged line is left out", self.path)
         return whole
 

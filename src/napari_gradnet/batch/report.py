@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
     from napari_gradnet.batch.events import BatchReport, FileReport
 
-__all__ = ["CSV_NAME", "JSON_NAME", "write_report"]
+__all__ = ["CSV_NAME", "JSON_NAME", "reserve_room", "write_report"]
 
 CSV_NAME = "gradnet-report.csv"
 JSON_NAME = "gradnet-report.json"
+_RESERVE_NAME = ".gradnet-report.reserve"
+#: Of both tables together, with a long message.
+_BYTES_A_FILE = 1024
+_MOST_RESERVED = 1 << 24
 _COLUMNS = (
     "file",
     "output",
@@ -27,6 +31,22 @@ _COLUMNS = (
     "sigma_after",
     "message",
 )
+
+
+def reserve_room(folder: Path, count: int) -> None:
+    """Keep room on the disk for the report, which matters most when that is full.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder.
+    count : int
+        Files that will be reported.
+    """
+    size = min(_MOST_RESERVED, _BYTES_A_FILE * (count + 8))
+    with contextlib.suppress(OSError), (folder / _RESERVE_NAME).open("wb") as file:
+        for _ in range(0, size, _BYTES_A_FILE):
+            file.write(bytes(_BYTES_A_FILE))
 
 
 def write_report(report: BatchReport, folder: Path) -> None:
@@ -44,6 +64,8 @@ def write_report(report: BatchReport, folder: Path) -> None:
     OSError
         The folder cannot be written.
     """
+    with contextlib.suppress(OSError):
+        (folder / _RESERVE_NAME).unlink(missing_ok=True)
     rows = [_row(file) for file in report.files]
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, _COLUMNS)
@@ -79,8 +101,9 @@ def _row(file: FileReport) -> dict[str, Any]:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        # names of files need not be text: what is none is written as \udcff
+        data = text.encode("utf-8", "backslashreplace")
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

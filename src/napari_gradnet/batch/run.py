@@ -15,7 +15,7 @@ from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.batch.inputs import find_tasks
 from napari_gradnet.batch.journal import Journal
 from napari_gradnet.batch.options import BatchOptions, make_operation
-from napari_gradnet.batch.report import write_report
+from napari_gradnet.batch.report import reserve_room, write_report
 from napari_gradnet.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
             engine = LocalEngine(count, threads=max(1, num_processors() // count))
         report: BatchReport | None = None
         try:
+            reserve_room(folder, len(found))
             for task in found:
                 book.queue(task)
             yield from engine.iter_run(_queued(tasks, found, book), book)

@@ -176,3 +176,14 @@ def test_lists_that_cannot_be_used(
 ) -> None:
     with pytest.raises(error, match=message):
         find_tasks(write_list(tree, text), "out", OPTIONS)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_pipes_are_not_read(tree: Path) -> None:
+    os.mkfifo(tree / "raw" / "pipe.tif")
+    for found in ("raw", "raw/pipe.tif"):
+        faults = {t.name: t.fault for t in find_tasks(found, "out", OPTIONS)}
+        assert "is neither a file nor a folder" in faults.pop("pipe.tif")
+        assert not any(faults.values())
+    # a pattern takes files only
+    assert "pipe.tif" not in names("raw/*.tif")

@@ -105,6 +105,63 @@ def test_a_damaged_line_in_the_middle_costs_only_itself(tmp_path: Path) -> None:
         assert set(journal.entry("a").units) == {"plane-1"}
 
 
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        bytes(4096),
+        bytes(100) + b"\n",
+        b"[" * 100_000 + b"\n",
+        b'7\n"file"\nnull\n[]\n{}\n',
+        b'{"file":"a","state":"unit"}\n{"file":"b","state":"unit","unit":"u"}\n',
+        b'{"file":["a"],"state":"done"}\n{"file":"z","state":"started"}\n',
+        b"\xff\xfe\n",
+    ],
+    ids=["zeros", "line of zeros", "deep", "no objects", "no keys", "types", "no text"],
+)
+def test_what_a_power_cut_may_leave_at_the_end(tmp_path: Path, rubbish: bytes) -> None:
+    with Journal(tmp_path) as journal:
+        journal.start("a", PRINT)
+        journal.unit("a", unit("plane-0"))
+    path = tmp_path / JOURNAL_NAME
+    with path.open("ab") as file:
+        file.write(rubbish)
+    for name in ("plane-1", "plane-2"):
+        with Journal(tmp_path) as journal:
+            assert "plane-0" in journal.entry("a").units
+            assert journal.entry("b") is None
+            journal.unit("a", unit(name))
+    with Journal(tmp_path) as journal:
+        assert set(journal.entry("a").units) == {"plane-0", "plane-1", "plane-2"}
+
+
+def test_an_empty_journal_is_a_new_one(tmp_path: Path) -> None:
+    for lost in (b"", bytes(512)):
+        (tmp_path / JOURNAL_NAME).write_bytes(lost)
+        with Journal(tmp_path) as journal:
+            journal.start("a", PRINT)
+        with Journal(tmp_path) as journal:
+            assert journal.entry("a").state == "started"
+
+
+def test_a_journal_knows_when_its_folder_was_taken_away(tmp_path: Path) -> None:
+    folder, gone = tmp_path / "out", tmp_path / "gone"
+    with Journal(folder) as journal:
+        journal.make_folders(folder / "deep" / "er")
+        assert (folder / "deep" / "er").is_dir()
+        journal.check_place()
+        folder.rename(gone)
+        with pytest.raises(FileNotFoundError):
+            journal.check_place()
+        with pytest.raises(FileNotFoundError):
+            journal.make_folders(folder / "new")
+        assert not folder.exists()
+        folder.mkdir()  # where a disk was mounted
+        (folder / JOURNAL_NAME).write_text("another one\n")
+        assert not journal.is_in_place()
+        with pytest.raises(FileNotFoundError):
+            journal.finishing("a")
+
+
 def test_one_batch_at_a_time(tmp_path: Path) -> None:
     with (
         Journal(tmp_path),
