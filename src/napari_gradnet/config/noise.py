@@ -32,6 +32,8 @@ __all__ = [
 
 #: A fixed value, or the lowest and the highest of a range.
 NoiseRange = float | tuple[float, float]
+#: Of the noise of photos, pixels.
+LARGEST_BLUR = 3.0
 
 
 class _Noise(FrozenModel):
@@ -129,14 +131,18 @@ class PhotoNoise(_Noise):
     """A camera's noise as its processing leaves it in a colour photo.
 
     Sensor noise on linear intensities behind a colour filter, then demosaicking, white
-    balance, colour matrix and tone curve, which correlate it between neighbours and
-    colours. For images in sRGB; chain it with jpeg for the camera's files.
+    balance, colour matrix, tone curve and the camera's noise reduction, which correlate
+    it between neighbours and colours. For images in sRGB; chain it with jpeg for the
+    camera's files.
     """
 
-    _ranges = ("electrons", "read_noise", "red_gain", "blue_gain", "colour", "gamma")
+    _ranges = (
+        *("electrons", "read_noise", "red_gain", "blue_gain", "colour", "gamma"),
+        *("luma_blur", "chroma_blur"),
+    )
     kind: Literal["photo"] = "photo"
     electrons: NoiseRange = Field(
-        (100.0, 10000.0),
+        (50.0, 5000.0),
         description="Electrons at full scale of the sensor, drawn log-uniformly.",
     )
     read_noise: NoiseRange = Field(
@@ -148,6 +154,22 @@ class PhotoNoise(_Noise):
         (0.0, 1.0), description="Part of a sensor's colour matrix, 0 none to 1."
     )
     gamma: NoiseRange = Field((1.8, 2.6), description="Of the tone curve.")
+    luma_blur: NoiseRange = Field(
+        (0.0, 1.0),
+        description="Smears the noise of luma (standard deviation, pixels).",
+    )
+    chroma_blur: NoiseRange = Field((0.0, 3.0), description="And that of chroma.")
+
+    @model_validator(mode="after")
+    def _blur_fits(self) -> PhotoNoise:
+        for name in ("luma_blur", "chroma_blur"):
+            value = getattr(self, name)
+            if (value[1] if isinstance(value, tuple) else value) > LARGEST_BLUR:
+                msg = (
+                    f"{name}={value}: the largest blur here is {LARGEST_BLUR:g} pixels"
+                )
+                raise ValueError(msg)
+        return self
 
 
 class JpegNoise(_Noise):

@@ -115,6 +115,8 @@ def _photo(clean: Tensor, config: PhotoNoise, g: torch.Generator) -> Tensor:
         _draw(config.blue_gain, clean, g),
         _draw(config.colour, clean, g),
         _draw(config.gamma, clean, g),
+        _draw(config.luma_blur, clean, g),
+        _draw(config.chroma_blur, clean, g),
     )
     top, left = torch.randint(2, (2,), device=clean.device, generator=g).tolist()
     return photograph(clean, camera, (top, left), g)
@@ -183,7 +185,8 @@ _MODELS: dict[str, Callable[[Tensor, Any, torch.Generator], Tensor]] = {
 def add_noise(clean: Tensor, config: NoiseConfig, generator: torch.Generator) -> Tensor:
     """Add noise to clean images.
 
-    Nothing is clipped or quantised, except by compression (jpeg, jpeg2000, bpg).
+    Nothing is clipped or quantised, except by compression (jpeg, jpeg2000, bpg) and in
+    photos.
 
     Parameters
     ----------

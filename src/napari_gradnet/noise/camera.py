@@ -16,6 +16,10 @@ __all__ = ["Camera", "bayer_mask", "demosaic", "photograph"]
 
 #: From camera to sRGB colours, a common sensor's; each row sums to 1.
 COLOR_MATRIX = ((1.66, -0.54, -0.12), (-0.22, 1.52, -0.30), (0.02, -0.58, 1.56))
+#: Of red, green and blue in luma (ITU-R BT.601), as JPEG has it.
+LUMA = (0.299, 0.587, 0.114)
+#: Pixels; three standard deviations of the widest blur.
+BLUR_RADIUS = 9
 #: Where the tone curve turns linear, as sRGB's does: its slope has no pole at black.
 LINEAR_END = 0.0031308
 
@@ -35,6 +39,9 @@ class Camera(NamedTuple):
         Part of the colour matrix, 0 (none) to 1.
     gamma : Tensor
         Of the tone curve.
+    luma_blur, chroma_blur : Tensor
+        How far the camera's own noise reduction smears the noise of luma and of chroma:
+        standard deviation in pixels, 0 for none.
     """
 
     electrons: Tensor
@@ -43,6 +50,8 @@ class Camera(NamedTuple):
     blue: Tensor
     colour: Tensor
     gamma: Tensor
+    luma_blur: Tensor
+    chroma_blur: Tensor
 
 
 def _encode(linear: Tensor, gamma: Tensor) -> Tensor:
@@ -115,6 +124,31 @@ def demosaic(mosaic: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask.bool(), mosaic, total / weight.clamp_min(1e-6))
 
 
+def _smear(noise: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each sample by a Gaussian of its own (pixels, shape (N, 1, 1, 1))."""
+    n, channels, height, width = noise.shape
+    place = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=noise.device)
+    kernel = torch.exp(-0.5 * (place / sigma.view(n, 1).clamp_min(1e-3)) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    kernel = kernel.repeat_interleave(channels, 0)[:, None]
+    # one group a sample and channel; noise knows no border: mirror it
+    edge = min(BLUR_RADIUS, height - 1, width - 1)
+    kernel = kernel[..., BLUR_RADIUS - edge : BLUR_RADIUS + edge + 1]
+    flat = functional.pad(noise.reshape(1, -1, height, width), [edge] * 4, "reflect")
+    groups = n * channels
+    down = functional.conv2d(flat, kernel[..., None], groups=groups)
+    across = functional.conv2d(down, kernel[:, :, None], groups=groups)
+    return across.reshape(noise.shape)
+
+
+def _reduce(noise: Tensor, camera: Camera) -> Tensor:
+    """What a camera's noise reduction leaves: colour is smeared more than light."""
+    weights = torch.tensor(LUMA, device=noise.device).view(1, 3, 1, 1)
+    luma = (noise * weights).sum(1, keepdim=True)
+    chroma = _smear(noise - luma, camera.chroma_blur)
+    return _smear(luma, camera.luma_blur) + chroma
+
+
 def photograph(
     clean: Tensor,
     camera: Camera,
@@ -137,13 +171,13 @@ def photograph(
     Returns
     -------
     Tensor, shape (N, 3, H, W)
-        Not clipped.
+        Clipped to [0, 1], as photos are.
 
     Notes
     -----
     Both the noisy and the noise-free sensor image go through the same processing, and
-    the difference of the two is added to the photo: what demosaicking does to the
-    picture itself is no noise and stays out.
+    the difference of the two, smeared as by the camera's noise reduction, is added to
+    the photo: what the processing does to the picture itself is no noise and stays out.
 
     References
     ----------
@@ -164,4 +198,5 @@ def photograph(
         balanced = demosaic(raw * mask, mask) * gains
         return _encode(_turn(balanced, matrix), camera.gamma).clamp(0, 1)
 
-    return clean + develop(noisy) - develop(sensor)
+    noise = _reduce(develop(noisy) - develop(sensor), camera)
+    return (clean + noise).clamp(0, 1)
