@@ -19,6 +19,7 @@ from PIL import Image
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
+from napari_gradnet.batch import watch
 from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.cli import main
 from napari_gradnet.errors import InputError
@@ -328,37 +329,37 @@ def test_two_runs_do_not_share_a_folder(folder: Path) -> None:
     events.close()
 
 
-def test_watching(folder: Path) -> None:
+def test_watching(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "new").mkdir()
     (folder / "new" / "first.png").write_bytes((folder / "in/p.png").read_bytes())
     whole = (folder / "in" / "stack.tif").read_bytes()
     growing = folder / "new" / "growing.tif"
     growing.write_bytes(whole[:100])
-    stop = threading.Event()
+    pieces = [
+        whole[k : k + len(whole) // 6] for k in range(100, len(whole), len(whole) // 6)
+    ]
+    look = watch._state
 
-    def grow() -> None:
-        with growing.open("ab") as file:
-            for start in range(100, len(whole), len(whole) // 6):
-                if stop.wait(0.15):
-                    return
-                file.write(whole[start : start + len(whole) // 6])
-                file.flush()
+    def grow_and_look(path: Path) -> object:
+        """As a microscope that writes between any two looks."""
+        if path == growing.relative_to(folder) and pieces:
+            with path.open("ab") as file:
+                file.write(pieces.pop(0))
+        return look(path)
 
-    writer = threading.Thread(target=grow)
-    writer.start()
+    monkeypatch.setattr(watch, "_state", grow_and_look)
     events = api.iter_denoise_files(
-        "new", "out", naive="median", watch=True, settle_seconds=0.6
+        "new", "out", naive="median", watch=True, settle_seconds=0.1
     )
     states: dict[str, list[str]] = {}
-    try:
-        for event in events:
-            states.setdefault(event.path.name, []).append(event.state)
-            if event.path.name == "growing.tif" and event.state in ("done", "failed"):
-                break
-    finally:
-        stop.set()
-        writer.join()
-        events.close()
+    for event in events:
+        states.setdefault(event.path.name, []).append(event.state)
+        if event.path.name == "growing.tif":
+            assert not pieces  # not before it was whole
+        ends = {s[-1] for s in states.values()}
+        if len(states) == 2 and ends <= {"done", "failed"}:
+            break
+    events.close()
     assert states["growing.tif"][-1] == "done"
     assert states["first.png"][-1] == "done"
     # the same folder again: the journal knows them

@@ -115,6 +115,7 @@ class Book:
         self._overwrite = overwrite
         self._restart = restart
         self._guard = threading.Lock()
+        self._telling = threading.Lock()
         self._began = time.monotonic()
         self._numbers: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
@@ -132,20 +133,21 @@ class Book:
         run: FileRun | None = None,
         message: str = "",
     ) -> None:
-        event = FileEvent(
-            task.source,
-            task.target,
-            state,
-            self._numbers[task.name],
-            len(self._numbers),
-            run.done if run else 0,
-            run.total if run else 0,
-            run.seconds if run else 0.0,
-            message,
-            self._time_left(),
-            len(self.reports),
-        )
-        self.events.put(event)
+        with self._telling:  # what is told later knows more
+            event = FileEvent(
+                task.source,
+                task.target,
+                state,
+                self._numbers[task.name],
+                len(self._numbers),
+                run.done if run else 0,
+                run.total if run else 0,
+                run.seconds if run else 0.0,
+                message,
+                self._time_left(),
+                len(self.reports),
+            )
+            self.events.put(event)
 
     def _time_left(self) -> float | None:
         seconds = time.monotonic() - self._began

@@ -12,14 +12,14 @@ import contextlib
 import itertools
 import pickle
 import queue
-import threading
 import time
 import uuid
-from collections import OrderedDict, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_gradnet.batch.cluster_worker import run_units, run_whole
 from napari_gradnet.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_gradnet.batch.book import Book, FileRun
     from napari_gradnet.batch.events import FileEvent
     from napari_gradnet.batch.inputs import Task
-    from napari_gradnet.batch.job import Job, UnitResult
+    from napari_gradnet.batch.job import Job
 
 __all__ = ["ClusterEngine", "connect"]
 
@@ -41,8 +41,6 @@ _MOST_UNITS = 64
 #: Files whose units are with the scheduler at a time, beside those of one plane.
 _OPEN_FILES = 8
 _TICK = 0.2
-#: Opened jobs that a worker keeps.
-_KEPT_JOBS = 4
 
 
 @contextlib.contextmanager
@@ -104,75 +102,6 @@ def connect(scheduler: Any, local_cluster: int | None) -> Iterator[Any]:
             yield client
 
 
-# ------------------------------------------------------------------ on the workers
-class _JobCache:
-    """Jobs that this worker process has open, the last few."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-
-    def get(self, key: str, pickled: bytes) -> Job:
-        """Open a job once; models are loaded once by `inference.models` anyway."""
-        with self._guard:
-            job = self._jobs.get(key)
-            if job is None:
-                job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`
-                job.open()
-                self._jobs[key] = job
-                # those that fall out may be in use; they close with their last user
-                while len(self._jobs) > _KEPT_JOBS:
-                    self._jobs.popitem(last=False)
-            self._jobs.move_to_end(key)
-            return job
-
-
-_cache = _JobCache()
-
-
-def run_units(
-    key: str, pickled: bytes, units: list[str]
-) -> tuple[list[UnitResult], BaseException | None]:
-    """Run units of a prepared job, up to the first that fails; a task on a worker."""
-    results: list[UnitResult] = []
-    job = _cache.get(key, pickled)
-    for unit in units:
-        try:
-            results.append(job.run(unit))
-        except Exception as error:  # noqa: BLE001 - the finished ones must not be lost
-            return results, error
-    return results, None
-
-
-@dataclass
-class _Whole:
-    """What a worker did of a small file."""
-
-    results: list[UnitResult] = field(default_factory=list)
-    noise: tuple[float, float] | None = None
-    message: str = ""
-    num_values: int = 0
-
-
-def run_whole(pickled: bytes) -> _Whole:
-    """Do all of a small file; a task on a worker."""
-    job: Job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`
-    done = _Whole()
-    try:
-        job.prepare()
-        for stage in job.stages:
-            done.results += [job.run(unit) for unit in stage]
-        done.noise = job.noise()
-        done.num_values = job.num_values
-        done.message = job.finish()
-    except BaseException:
-        job.discard()
-        raise
-    job.close()
-    return done
-
-
-# ------------------------------------------------------------------- in the leader
 @dataclass
 class _Open:
     """A job whose units are given out one by one."""
@@ -228,12 +157,15 @@ class ClusterEngine:
         self._ended = self._began
         self._threads = 1
         self._looked = 0.0
+        #: Seconds of all threads until the last look.
+        self._capacity = 0.0
 
     @property
     def workers(self) -> int:
         """Threads of all workers."""
         now = time.monotonic()
         if now - self._looked > 1:  # workers come and go
+            self._capacity += self._threads * (now - (self._looked or now))
             self._looked = now
             with contextlib.suppress(Exception):  # the client may be closed by now
                 counts = self._client.nthreads().values()
@@ -243,8 +175,9 @@ class ClusterEngine:
     @property
     def utilisation(self) -> float:
         """Share of the time in which the workers' threads were at work."""
-        span = self._ended - self._began
-        return min(1.0, self._busy / (span * self._threads)) if span > 0 else 0.0
+        since = self._looked or self._began
+        capacity = self._capacity + self._threads * (self._ended - since)
+        return min(1.0, self._busy / capacity) if capacity > 0 else 0.0
 
     def iter_run(
         self, tasks: Iterator[Task | None], book: Book

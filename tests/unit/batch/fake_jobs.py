@@ -108,7 +108,7 @@ def make_tasks(folder: Path, *names: str) -> list[Task]:
     return [Task(folder / n, folder / "out" / n, n, OPTIONS) for n in names]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something is true; it should be soon."""
     end = time.monotonic() + seconds
     while not condition():

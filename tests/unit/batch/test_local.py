@@ -185,6 +185,8 @@ def test_what_is_finished_is_kept_when_the_disk_is_full(runs: Runs) -> None:
 
     def hook(_job: FakeJob, what: str, unit: str) -> None:
         if full and what == "write" and unit == "u003":
+            entry = runs.journal.entry("f")
+            wait_for(lambda: all(u in entry.units for u in units(3)))
             raise OSError(28, "No space left on device", "out/f")
 
     states = runs.run({"f": [units(6)]}, hook, workers=1)
@@ -214,8 +216,16 @@ def test_an_unforeseen_error_is_one_files_matter(
     assert "unexpected failure" in caplog.text
 
 
-def test_closing_cancels_and_the_next_run_goes_on(runs: Runs) -> None:
-    events = runs.start({"f": [units(200)]}, lambda *_: time.sleep(0.001))
+def test_closing_cancels_and_the_next_run_goes_on(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_gradnet.batch.book._PROGRESS_SECONDS", 0)
+
+    def hook(_job: FakeJob, what: str, unit: str) -> None:
+        if what == "compute" and unit >= "u100":
+            assert runs.engine._stop.wait(60)
+
+    events = runs.start({"f": [units(200)]}, hook)
     for event in events:
         if event.done >= 20:
             break

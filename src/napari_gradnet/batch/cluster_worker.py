@@ -1,0 +1,84 @@
+"""What runs on the workers of a cluster: units of jobs, and small files as a whole."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_gradnet.batch.job import Job, UnitResult
+
+__all__ = ["Whole", "run_units", "run_whole"]
+
+#: Opened jobs that a worker keeps.
+_KEPT_JOBS = 4
+
+
+class _JobCache:
+    """Jobs that this worker process has open, the last few."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+
+    def get(self, key: str, pickled: bytes) -> Job:
+        """Open a job once; models are loaded once by `inference.models` anyway."""
+        with self._guard:
+            job = self._jobs.get(key)
+            if job is None:
+                job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`
+                job.open()
+                self._jobs[key] = job
+                # those that fall out may be in use; they close with their last user
+                while len(self._jobs) > _KEPT_JOBS:
+                    self._jobs.popitem(last=False)
+            self._jobs.move_to_end(key)
+            return job
+
+
+_cache = _JobCache()
+
+
+def run_units(
+    key: str, pickled: bytes, units: list[str]
+) -> tuple[list[UnitResult], BaseException | None]:
+    """Run units of a prepared job, up to the first that fails; a task on a worker."""
+    results: list[UnitResult] = []
+    job = _cache.get(key, pickled)
+    for unit in units:
+        try:
+            results.append(job.run(unit))
+        except Exception as error:  # noqa: BLE001 - the finished ones must not be lost
+            return results, error
+    return results, None
+
+
+@dataclass
+class Whole:
+    """What a worker did of a small file."""
+
+    results: list[UnitResult] = field(default_factory=list)
+    noise: tuple[float, float] | None = None
+    message: str = ""
+    num_values: int = 0
+
+
+def run_whole(pickled: bytes) -> Whole:
+    """Do all of a small file; a task on a worker."""
+    job: Job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`
+    done = Whole()
+    try:
+        job.prepare()
+        for stage in job.stages:
+            done.results += [job.run(unit) for unit in stage]
+        done.noise = job.noise()
+        done.num_values = job.num_values
+        done.message = job.finish()
+    except BaseException:
+        job.discard()
+        raise
+    job.close()
+    return done
