@@ -35,8 +35,10 @@ __all__ = [
     "open_model",
 ]
 
-#: What ``auto`` takes, best first.
-AUTO_COLOR = ("gradnet-color", "gradnet-fast-color")
+#: For white Gaussian noise, which made test images have, best first.
+WHITE_NOISE = ("gradnet-color", "gradnet-fast-color")
+#: What ``auto`` takes, best first. Colour images are photos: their noise is a camera's.
+AUTO_COLOR = ("gradnet-real", *WHITE_NOISE)
 AUTO_GRAY = ("gradnet-gray", "gradnet-fast-gray", "dn-resnet-13-gray")
 
 
@@ -127,8 +129,15 @@ def list_models() -> tuple[ModelInfo, ...]:
     return tuple(infos)
 
 
-def choose_model(*, rgb: bool) -> str:
+def choose_model(*, rgb: bool, white: bool = False) -> str:
     """Name the packaged model for colour or for grey images.
+
+    Parameters
+    ----------
+    rgb : bool
+        Whether the images are colour photos.
+    white : bool
+        Whether the noise of photos is known to be white and Gaussian.
 
     Raises
     ------
@@ -136,7 +145,8 @@ def choose_model(*, rgb: bool) -> str:
         No packaged model is there.
     """
     packaged = list_packaged()
-    for name in AUTO_COLOR if rgb else AUTO_GRAY:
+    colour = WHITE_NOISE if white else AUTO_COLOR
+    for name in colour if rgb else AUTO_GRAY:
         if name in packaged:
             return name
     kind = "colour" if rgb else "grey"

@@ -146,6 +146,10 @@ def test_auto_goes_by_colour(packaged: Path) -> None:
     # what is better comes first
     write_tiny_model(packaged, "gradnet").rename(packaged / "gradnet-color.safetensors")
     assert choose_model(rgb=True) == "gradnet-color"
+    # photos come from cameras, unless the noise is known to be white
+    write_tiny_model(packaged, "color").rename(packaged / "gradnet-real.safetensors")
+    assert choose_model(rgb=True) == "gradnet-real"
+    assert choose_model(rgb=True, white=True) == "gradnet-color"
 
 
 def test_packaged_models_are_listed(packaged: Path) -> None:
