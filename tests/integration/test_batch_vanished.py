@@ -23,28 +23,34 @@ HOW = {"gradient": "magnitude", "workers": 1}
 SOURCES = ("a stack.tif", "a stack.ome.zarr")
 
 
-@pytest.fixture
-def folder(
-    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stack, a volume and files in ``in``; what they give in ``whole``."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
-    stack = rng.poisson(90, (9, 40, 41)).astype(np.uint16)
-    tifffile.imwrite("in/a stack.tif", stack, imagej=True)
+    place = tmp_path_factory.mktemp("prepared")
+    images = place / "in"
+    images.mkdir()
+    stack = np.random.default_rng(0).poisson(90, (9, 40, 41)).astype(np.uint16)
+    tifffile.imwrite(images / "a stack.tif", stack, imagej=True)
     api.denoise_files(
-        "in/a stack.tif",
-        "in",
+        images / "a stack.tif",
+        images,
         naive="gaussian",
         sigma=1e-3,
         format="ome-zarr",
-        zarr={"chunks": {"Y": 16, "X": 16}, "num_levels": 2},
+        zarr={"chunks": {"Y": 32, "X": 32}, "num_levels": 2},
     )
-    for path in (tmp_path / "in").glob("*gradnet*"):
+    for path in images.glob("*gradnet*"):
         path.unlink()
     for number in range(20):
-        tifffile.imwrite(f"in/{number}.tif", stack[number % 9] + number)
-    api.denoise_files("in", "whole", **HOW)
+        tifffile.imwrite(images / f"{number}.tif", stack[number % 9] + number)
+    api.denoise_files(images, place / "whole", **HOW)
+    return place
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
