@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import pickle
 import queue
 import time
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterEngine", "connect"]
 
+logger = logging.getLogger(__name__)
+
 #: Tasks with the scheduler, for each thread of a worker: one runs, the others wait.
 _AHEAD = 4
 #: Short units share a task, so that it lasts about so long: a task costs the scheduler
@@ -41,6 +44,10 @@ _MOST_UNITS = 64
 #: Files whose units are with the scheduler at a time, beside those of one plane.
 _OPEN_FILES = 8
 _TICK = 0.2
+#: Failures in a row to fetch results after which the run is given up.
+_MOST_MISSES = 50
+#: States of a dask future that tell of no failure.
+_AGAIN = ("pending", "lost", "finished")
 
 
 @contextlib.contextmanager
@@ -156,6 +163,7 @@ class ClusterEngine:
         self._began = time.monotonic()
         self._ended = self._began
         self._threads = 1
+        self._misses = 0
         self._looked = 0.0
         #: Seconds of all threads until the last look.
         self._capacity = 0.0
@@ -293,11 +301,13 @@ class ClusterEngine:
             futures.append(self._finished.get(timeout=_TICK))
             while True:
                 futures.append(self._finished.get_nowait())
-        known = [f for f in futures if f in self._in_flight]
-        good = [f for f in known if f.status == "finished"]
-        # one message for many small results
-        results = dict(zip(good, self._client.gather(good), strict=True))
+        known = [f for f in dict.fromkeys(futures) if f in self._in_flight]
+        results = self._fetch(known)
         for future in known:
+            if future not in results and future.status in _AGAIN:
+                # its result was lost with a worker before it came here
+                future.add_done_callback(self._finished.put)
+                continue
             run, opened = self._in_flight.pop(future)
             if future in results:
                 self._take(book, run, opened, results[future])
@@ -308,6 +318,22 @@ class ClusterEngine:
                 self._advance(opened, book, pool)
             elif run.error is not None:
                 book.close(run)
+
+    def _fetch(self, futures: list[Any]) -> dict[Any, Any]:
+        """Results of tasks; none where a worker has just died with some of them."""
+        good = [f for f in futures if f.status == "finished"]
+        try:
+            # one message for many small results
+            results = dict(zip(good, self._client.gather(good), strict=True))
+        except Exception:  # any of dask's
+            self._misses += 1
+            if self._misses > _MOST_MISSES:
+                raise
+            logger.warning("results were lost on their way: asking again")
+            time.sleep(_TICK)
+            return {}
+        self._misses = 0
+        return results
 
     def _take(self, book: Book, run: FileRun, opened: _Open | None, value: Any) -> None:
         self._ended = time.monotonic()

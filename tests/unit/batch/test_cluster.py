@@ -1,0 +1,92 @@
+"""The engine of a cluster: results that are lost between two machines."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from napari_gradnet.batch import cluster
+from napari_gradnet.batch.cluster import ClusterEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Future:
+    """A dask future that tells when it is done."""
+
+    def __init__(self, status: str = "finished") -> None:
+        self.status = status
+        self.callbacks: list[Callable[[Any], None]] = []
+
+    def add_done_callback(self, function: Callable[[Any], None]) -> None:
+        self.callbacks.append(function)
+        if self.status == "finished":
+            function(self)
+
+
+class Client:
+    """A client whose messages get lost."""
+
+    def __init__(self, losses: int) -> None:
+        self.losses = losses
+
+    def gather(self, futures: list[Future]) -> list[str]:
+        if self.losses and futures:
+            self.losses -= 1
+            message = "the worker is gone"
+            raise OSError(message)
+        return ["result"] * len(futures)
+
+
+def make_engine(
+    monkeypatch: pytest.MonkeyPatch, future: Future, losses: int = 0
+) -> tuple[ClusterEngine, list[Any], Any]:
+    monkeypatch.setattr(cluster, "_TICK", 0.001)
+    engine = ClusterEngine(Client(losses))
+    taken: list[Any] = []
+    monkeypatch.setattr(engine, "_take", lambda *values: taken.append(values[-1]))
+    run: Any = SimpleNamespace(error=None)
+    engine._follow(future, run, None)
+    return engine, taken, run
+
+
+def test_what_cannot_be_fetched_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, taken, run = make_engine(monkeypatch, Future(), losses=2)
+    book: Any = None
+    for expected in ([], [], ["result"]):
+        engine._collect(book, book)
+        assert taken == expected
+    assert run.error is None
+    assert not engine._in_flight
+
+
+def test_what_never_comes_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, taken, _ = make_engine(monkeypatch, Future(), losses=10**6)
+    book: Any = None
+    for _ in range(cluster._MOST_MISSES):
+        engine._collect(book, book)
+    with pytest.raises(OSError, match="the worker is gone"):
+        engine._collect(book, book)
+    assert not taken
+
+
+@pytest.mark.parametrize("status", ["lost", "pending"])
+def test_a_result_that_died_with_its_worker_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    future = Future()
+    engine, taken, run = make_engine(monkeypatch, future)
+    book: Any = None
+    future.status = status  # after it was told to be done
+    engine._collect(book, book)
+    assert run.error is None
+    assert future in engine._in_flight
+    future.status = "finished"
+    future.callbacks[-1](future)
+    engine._collect(book, book)
+    assert taken == ["result"]
