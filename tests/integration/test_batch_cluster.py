@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,11 +135,8 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None
             assert event.state != "failed", event.message
         assert done == {job.name for job in jobs}
         assert len(processes) == 1
-        for _ in range(1200):
-            if len(cluster.run(os.getpid)) == 2:
-                break
-            time.sleep(0.05)
-        assert len(cluster.run(os.getpid)) == 2
+        cluster.wait_for_workers(2, timeout=300)  # another one takes its place
+        assert processes[0] in cluster.run(os.getpid).values()
     for job in jobs:
         names = job.output.read_text().split()
         assert names == [f"block-{k}" for k in range(job.count)]
