@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from napari_gradnet.api import ModelInfo, list_models
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
+    ROOT / "weights" / "README.md",
     *(p for p in (ROOT / "docs").rglob("*.md") if not p.parts[-2].startswith("_")),
 ]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -37,3 +40,15 @@ def test_every_picture_is_shown_and_small() -> None:
     assert sum(p.stat().st_size for p in shots) < 3e6
     scenes = {re.sub("-(dark|light)$", "", p.stem) for p in shots}
     assert all(f"images/{scene}-" in text for scene in scenes)
+
+
+@pytest.mark.parametrize("info", list_models(), ids=lambda info: info.name)
+def test_every_model_has_a_card_of_its_own_file(info: ModelInfo) -> None:
+    cards = (ROOT / "weights" / "README.md").read_text("utf-8")
+    _, begin, card = cards.partition(f"\n## {info.name}\n")
+    card = card.partition("\n## ")[0]
+    assert begin
+    assert f"SHA-256 `{info.sha256}`" in card
+    for figures in info.header.metrics.get("psnr", {}).values():
+        assert all(f"{figure:.2f}" in card for figure in figures.values())
+    assert f"`{info.name}`" in (ROOT / "README.md").read_text("utf-8")
