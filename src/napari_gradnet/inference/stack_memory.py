@@ -82,6 +82,7 @@ def measure_stack_memory(
             _iter_planes(num_planes, size),
             shape=shape,
             dtype=np.uint16,
+            bigtiff=True,  # 4 GB are too much for a classic one
             photometric="minisblack",
         )
         program = "import sys; from napari_gradnet.cli import main; sys.exit(main())"
