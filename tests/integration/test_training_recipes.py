@@ -26,6 +26,7 @@ LISTED = {
     *("ds-dn-resnet-evolution", "real-noise", "jpeg", "microscopy"),
     *("gradnet-fast-color", "dn-resnet-13-gray"),
     *("gradnet-fast-gray", "gradnet-real", "gradnet-jpeg"),
+    *("gradnet-fluorescence", "ds-dn-resnet-13-gray"),
 }
 GAIN = 3.0
 SIDE = 96
@@ -93,10 +94,12 @@ def shrink(values: dict[str, Any], steps: int) -> dict[str, Any]:
     epochs = steps // batches
     if stages:
         stages["epochs_per_block"] = epochs // 3
-        cascade = stages if stages["kind"] == "cascade" else stages["cascade"]
-        cascade.update(max_epochs=epochs // 3)
-        if stages["kind"] == "cascade":
+        is_cascade = stages["kind"] == "cascade"
+        if cascade := stages if is_cascade else stages.get("cascade"):
+            cascade.update(max_epochs=epochs // 3)
+        if is_cascade:
             del stages["epochs_per_block"]
+            stages["first_depth"] = 3
     for source in values["data"]["train"]:
         # ten images are trained on; of several sources each has its share
         crops = 1 if few else 5 // len(values["data"]["train"])
@@ -151,14 +154,16 @@ def own_data(
         with path.open("w", newline="") as stream:
             csv.writer(stream).writerows([["noisy", "clean"], *rows])
         sources[0]["pairs"] = str(path)
-    if name == "microscopy":
-        counts = [100 + 3.0 * photo[..., 1] for photo in photos]
+    if name in ("microscopy", "gradnet-fluorescence"):
+        counts = [64 * (100 + 3.0 * photo[..., 1]) for photo in photos]
         arrays["clean"] = [c.astype(np.uint16) for c in counts]
         arrays["noisy"] = [
-            np.clip(c + rng.normal(0, 200, c.shape), 0, None).astype(np.uint16)
+            np.clip(c + rng.normal(0, 12800, c.shape), 0, 65535).astype(np.uint16)
             for c in counts
         ]
-        sources[0]["noisy"] = "array:noisy"
+        for source in sources:
+            if "noisy" in source:
+                source["noisy"] = "array:noisy"
     return arrays
 
 

@@ -30,7 +30,9 @@ class SourceConfig(FrozenModel):
         "(paths relative to it), or a list of [noisy, clean].",
     )
     noise: NoiseConfig | None = Field(
-        None, description="Noise added to the clean images (without partners)."
+        None,
+        description="Noise added to the clean images or, where they have noisy "
+        "partners, to those: such as jpeg, for files of a lower quality.",
     )
     intensity: Literal["dtype", "percentile"] = Field(
         "dtype",

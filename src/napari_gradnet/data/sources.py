@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_gradnet.config.data import DataConfig, SourceConfig
+    from napari_gradnet.config.noise import NoiseConfig
 
 __all__ = ["Batch", "Source", "TrainingData", "load_data"]
+
+#: Of what is added to validation images' noisy partners.
+_SEED = 20_211
 
 
 @dataclass(frozen=True)
@@ -140,12 +144,13 @@ class TrainingData:
         counters: tuple[int, ...],
     ) -> tuple[Tensor, Tensor]:
         clean = source.clean.cut(index, patch_size).to(self.device)
+        noisy = clean
         if source.noisy is not None:
-            return clean, source.noisy.cut(index, patch_size).to(self.device)
-        if source.config.noise is None:  # pragma: no cover - load_data refuses it
-            return clean, clean
-        generator = noise_generator(*counters, device=self.device)
-        return clean, add_noise(clean, source.config.noise, generator)
+            noisy = source.noisy.cut(index, patch_size).to(self.device)
+        if source.config.noise is not None:
+            generator = noise_generator(*counters, device=self.device)
+            noisy = add_noise(noisy, source.config.noise, generator)
+        return clean, noisy
 
 
 def _repeats(source: Source) -> int:
@@ -196,7 +201,9 @@ def load_data(
             reasons = "".join(f"\n  {p}: {why}" for p, why in loaded.skipped[:5])
             msg = f"no usable image of at least {patch_size} pixels in {names}{reasons}"
             raise ConfigError(msg)
-        data.validation += _centres(loaded, sorted(held), config.validation.crop)
+        data.validation += _centres(
+            loaded, sorted(held), config.validation.crop, source.noise
+        )
         noisy = ImageStore([loaded.noisy[i] for i in keep]) if loaded.noisy else None
         names_kept = [loaded.names[i] for i in keep]
         store = ImageStore([loaded.clean[i] for i in keep])
@@ -205,7 +212,9 @@ def load_data(
         loaded = load_images(source, channels, 16, arrays)
         _note(data, loaded)
         numbers = list(range(len(loaded.clean)))
-        data.validation += _centres(loaded, numbers, config.validation.crop)
+        data.validation += _centres(
+            loaded, numbers, config.validation.crop, source.noise
+        )
     return data
 
 
@@ -222,12 +231,15 @@ def _held_out(total: int, wanted: int) -> set[int]:
 
 
 def _centres(
-    loaded: LoadedImages, numbers: list[int], crop: int
+    loaded: LoadedImages, numbers: list[int], crop: int, noise: NoiseConfig | None
 ) -> list[tuple[Tensor, Tensor | None]]:
-    return [
-        (
-            ImageStore([loaded.clean[i]]).image(0, crop),
-            ImageStore([loaded.noisy[i]]).image(0, crop) if loaded.noisy else None,
-        )
-        for i in numbers
-    ]
+    """Central crops; what the source adds to partners is added once and for all."""
+    pairs: list[tuple[Tensor, Tensor | None]] = []
+    for i in numbers:
+        partner = None
+        if loaded.noisy:
+            partner = ImageStore([loaded.noisy[i]]).image(0, crop)
+            if noise is not None:
+                partner = add_noise(partner[None], noise, noise_generator(_SEED, i))[0]
+        pairs.append((ImageStore([loaded.clean[i]]).image(0, crop), partner))
+    return pairs

@@ -254,6 +254,35 @@ def test_weights_mix_sources(rng: np.random.Generator) -> None:
     assert float(error[~bright].std()) == pytest.approx(10, rel=0.05)
 
 
+def test_noise_on_top_of_noisy_partners() -> None:
+    """In training anew each time, in validation the same each time."""
+    pair = {
+        "clean": "array:clean",
+        "noisy": "array:noisy",
+        "noise": GAUSS,
+        "check_alignment": False,
+        "crops_per_image": 60,
+    }
+    values = {"train": [pair], "validation": {"sources": [pair]}}
+    arrays = {"clean": np.zeros((32, 32)), "noisy": np.full((32, 32), 0.5)}
+    data, again = (load_data(DataConfig.parse(values), 1, 16, arrays) for _ in range(2))
+    first, second = (
+        next(data.iter_epoch(seed=1, epoch=e, batch_size=60, patch_size=16))
+        for e in range(2)
+    )
+    for batch in first, second:
+        assert float(batch.clean.abs().max()) == 0
+        assert float(batch.noisy.mean()) == pytest.approx(0.5, abs=0.01)
+        assert float(batch.noisy.std()) * 255 == pytest.approx(10, rel=0.05)
+    assert not torch.equal(first.noisy, second.noisy)
+    ((clean, noisy),), ((_, other),) = data.validation, again.validation
+    assert noisy is not None
+    assert other is not None
+    assert float(clean.abs().max()) == 0
+    assert float(noisy.std()) * 255 == pytest.approx(10, rel=0.1)
+    assert torch.equal(noisy, other)
+
+
 def test_patches_are_pieces_of_their_pairs() -> None:
     """Noisy and clean patches come from the same place and are turned alike."""
     ramp = np.arange(40 * 50, dtype=np.float64).reshape(40, 50) / 2000
