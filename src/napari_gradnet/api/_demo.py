@@ -85,9 +85,9 @@ def demo(
 
     clean = (chelsea()[:300, :448] / 255).astype(np.float32)
     noisy = noisy_image(clean, sigma, seed=0)
-    opened = open_model(
-        choose_model(rgb=True, white=True) if model == "auto" else model, device=device
-    )
+    if model == "auto":
+        model, _ = choose_model(rgb=True, white=True)
+    opened = open_model(model, device=device)
     began = time.perf_counter()
     denoised = denoise(noisy, opened, axes="YXS", value_range=(0, 1))
     seconds = time.perf_counter() - began

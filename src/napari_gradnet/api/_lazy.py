@@ -149,8 +149,9 @@ class _Block:
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        told = (self.operation.describe(self.axes), self.axes.axes, self.axes.shape)
-        text = json.dumps([*told, self.dtype.str, self.state], default=str)
+        told = self.operation.describe(self.axes, self.dtype)
+        shape = (self.axes.axes, self.axes.shape, self.dtype.str)
+        text = json.dumps([told, *shape, self.state], default=str)
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         object.__setattr__(self, "key", digest)
 

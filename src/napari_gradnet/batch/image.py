@@ -124,7 +124,9 @@ class ImageJob(Job):
         if self._known is None:
             self._known = {
                 "input": file_identity(self.source),
-                "operation": self.operation.describe(self._image.axes),
+                "operation": self.operation.describe(
+                    self._image.axes, self._image.dtype
+                ),
                 "axes": self.axes,
                 "version": __version__,
             }

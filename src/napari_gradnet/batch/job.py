@@ -226,10 +226,11 @@ class Operation(ABC):
     """
 
     @abstractmethod
-    def describe(self, axes: ImageAxes) -> dict[str, Any]:
+    def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
         """All that results depend on, as JSON, for `Job.fingerprint`.
 
-        Also the hash of the model; `axes` (colour or grey) decide which is ``auto``.
+        Also the hash of the model: `axes` and `dtype` of the image decide which is
+        ``auto``.
         """
 
     @abstractmethod

@@ -99,19 +99,24 @@ class NetworkOperation(Operation):
         self.precision: Precision = precision
         self.options = options
 
-    def _open(self, axes: ImageAxes, settled: Precision | None = None) -> Model:
+    def _open(
+        self,
+        axes: ImageAxes,
+        dtype: np.dtype[Any],
+        settled: Precision | None = None,
+    ) -> Model:
         name = self.model
         if str(name) == "auto":
-            name = choose_model(rgb=axes.is_rgb)
+            name, _ = choose_model(rgb=axes.is_rgb, dtype=dtype)
         model = open_model(name, device=self.device, precision=self.precision)
         if settled in (None, model.record["precision"]):
             return model
         # settled on another machine, which gains from another arithmetic
         return open_model(name, device=self.device, precision=settled)
 
-    def describe(self, axes: ImageAxes) -> dict[str, Any]:
+    def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
         """All that results depend on, as JSON."""
-        model = self._open(axes)
+        model = self._open(axes, dtype)
         options = dataclasses.asdict(self.options)
         del options["tile"]  # results do not depend on it
         if self.options.value_range is not None:
@@ -122,7 +127,7 @@ class NetworkOperation(Operation):
         self, axes: ImageAxes, dtype: np.dtype[Any], samples: Samples
     ) -> dict[str, Any]:
         """Settle precision, tiles and the scaling of each channel."""
-        model = self._open(axes)
+        model = self._open(axes, dtype)
         stack = StackDenoiser(model, axes, dtype, samples, self.options)
         rows, columns = axes.plane_shape[:2]
         return {
@@ -147,7 +152,7 @@ class NetworkOperation(Operation):
         ModelError
             The model is another one than was settled on.
         """
-        model = self._open(axes, state["precision"])
+        model = self._open(axes, dtype, state["precision"])
         if model.sha256 != state["model_sha256"]:
             msg = (
                 f"model {model.path} is not the one that the work began with "

@@ -69,7 +69,7 @@ class NaiveOperation(Operation):
         self.vst = vst
         self.dtype = dtype
 
-    def describe(self, axes: ImageAxes) -> dict[str, Any]:
+    def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
         """All that results depend on, as JSON."""
         return {"naive": self.method, **self._given(), "dtype": self.dtype}
 
@@ -168,7 +168,7 @@ class GradientOperation(Operation):
         self.kind: GradientKind = kind
         sobel_gradient(np.zeros((1, 1)), kind)  # an unknown kind fails here
 
-    def describe(self, axes: ImageAxes) -> dict[str, Any]:
+    def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
         """All that results depend on, as JSON."""
         return {"gradient": self.kind}
 
@@ -222,10 +222,13 @@ class PipelineOperation(Operation):
         self.steps = tuple(steps)
         self.dtype = dtype
 
-    def describe(self, axes: ImageAxes) -> dict[str, Any]:
+    def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
         """All that results depend on, as JSON."""
-        steps = {f"step {n}": s.describe(axes) for n, s in enumerate(self.steps, 1)}
-        return {**steps, "dtype": self.dtype}
+        told = {}
+        for number, step in enumerate(self.steps, 1):
+            told[f"step {number}"] = step.describe(axes, dtype)
+            dtype = np.dtype(np.float32)  # what all steps give
+        return {**told, "dtype": self.dtype}
 
     def settle(
         self, axes: ImageAxes, dtype: np.dtype[Any], samples: Samples

@@ -140,7 +140,7 @@ class VolumeJob(Job):
             identity = file_identity(self.source)
         return {
             "input": identity,
-            "operation": self.operation.describe(image.axes),
+            "operation": self.operation.describe(image.axes, image.dtype),
             "axes": image.axes.axes,
             "layout": self.layout.record,
             "version": __version__,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_gradnet.bundle import (
     ModelHeader,
     file_sha256,
@@ -23,6 +25,7 @@ from napari_gradnet.inference.prepare import prepare
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import DTypeLike
 
     from napari_gradnet.networks.pipeline import Pipeline
 
@@ -39,7 +42,9 @@ __all__ = [
 WHITE_NOISE = ("gradnet-color", "gradnet-fast-color")
 #: What ``auto`` takes, best first. Colour images are photos: their noise is a camera's.
 AUTO_COLOR = ("gradnet-real", *WHITE_NOISE)
-AUTO_GRAY = ("gradnet-gray", "gradnet-fast-gray", "dn-resnet-13-gray")
+AUTO_GRAY = ("gradnet-fast-gray", "gradnet-gray", "dn-resnet-13-gray")
+#: Before those for a detector's counts, which are most often a microscope's.
+AUTO_COUNTS = ("gradnet-fluorescence",)
 
 
 @dataclass(frozen=True)
@@ -129,30 +134,46 @@ def list_models() -> tuple[ModelInfo, ...]:
     return tuple(infos)
 
 
-def choose_model(*, rgb: bool, white: bool = False) -> str:
-    """Name the packaged model for colour or for grey images.
+def choose_model(
+    *, rgb: bool, dtype: DTypeLike = np.uint8, white: bool = False
+) -> tuple[str, str]:
+    """Name the packaged model for colour images, grey ones or a detector's counts.
 
     Parameters
     ----------
     rgb : bool
         Whether the images are colour photos.
+    dtype : dtype
+        Of the images: grey integers of more than 8 bits are counts.
     white : bool
         Whether the noise of photos is known to be white and Gaussian.
+
+    Returns
+    -------
+    name : str
+    kind : str
+        What it was chosen for, such as ``grey images``.
 
     Raises
     ------
     ModelError
         No packaged model is there.
     """
+    dtype = np.dtype(dtype)
+    names: tuple[str, ...]
+    if rgb:
+        kind, names = "colour images", WHITE_NOISE if white else AUTO_COLOR
+    elif dtype.kind in "iu" and dtype.itemsize > 1:
+        kind, names = f"counts ({dtype})", (*AUTO_COUNTS, *AUTO_GRAY)
+    else:
+        kind, names = "grey images", AUTO_GRAY
     packaged = list_packaged()
-    colour = WHITE_NOISE if white else AUTO_COLOR
-    for name in colour if rgb else AUTO_GRAY:
+    for name in names:
         if name in packaged:
-            return name
-    kind = "colour" if rgb else "grey"
+            return name, kind
     msg = (
-        f"no packaged model for {kind} images in {packaged_model_folder()}: give a "
-        "model file or reinstall napari-gradnet"
+        f"no packaged model for {kind} in {packaged_model_folder()}: give a model file "
+        "or reinstall napari-gradnet"
     )
     raise ModelError(msg)
 

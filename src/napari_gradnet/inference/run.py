@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from napari_gradnet.axes import ImageAxes
     from napari_gradnet.inference.precision import Precision
@@ -39,8 +39,13 @@ class ModelChoice:
     device: str = "auto"
     precision: Precision = "auto"
 
-    def open(self, axes: ImageAxes) -> tuple[Model, str]:
+    def open(self, axes: ImageAxes, dtype: DTypeLike) -> tuple[Model, str]:
         """Open the model for an image.
+
+        Parameters
+        ----------
+        axes, dtype
+            Of the image.
 
         Returns
         -------
@@ -52,9 +57,8 @@ class ModelChoice:
         if isinstance(name, Model):
             return name, message
         if name == "auto":
-            name = choose_model(rgb=axes.is_rgb)
-            kind = "colour" if axes.is_rgb else "grey"
-            message = f"model {name!r} chosen for {kind} images"
+            name, kind = choose_model(rgb=axes.is_rgb, dtype=dtype)
+            message = f"model {name!r} chosen for {kind}"
         model = open_model(name, device=self.device, precision=self.precision)
         return model, message
 

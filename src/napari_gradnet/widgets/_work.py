@@ -228,7 +228,7 @@ class DenoiseRun:
         options = self.options
         name = options.model
         if name == "auto":
-            name = choose_model(rgb=self.axes.is_rgb)
+            name, _ = choose_model(rgb=self.axes.is_rgb, dtype=self.image.dtype)
         precision: Any = options.precision
         model = api.open_model(name, device=options.device, precision=precision)
         shape = self.image.shape

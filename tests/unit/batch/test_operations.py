@@ -135,17 +135,17 @@ def test_what_looks_at_whole_planes_says_so(stack: np.ndarray, tmp_path: Path) -
 
 
 def test_options_are_described_by_what_results_depend_on(tmp_path: Path) -> None:
-    axes = ImageAxes("YX", (40, 40))
+    image = (ImageAxes("YX", (40, 40)), np.dtype(np.uint16))
     model = str(write_tiny_model(tmp_path, "grey"))
-    plain = make_operation(BatchOptions(model=model)).describe(axes)
-    tiled = make_operation(BatchOptions(model=model, tile=16)).describe(axes)
+    plain = make_operation(BatchOptions(model=model)).describe(*image)
+    tiled = make_operation(BatchOptions(model=model, tile=16)).describe(*image)
     assert plain == tiled == json.loads(json.dumps(plain))
     for other in (
         BatchOptions(model=model, ensemble=True),
         BatchOptions(model=model, value_range=(0, 9)),
         BatchOptions(model=str(write_tiny_model(tmp_path, "noisy-guide"))),
     ):
-        assert make_operation(other).describe(axes) != plain
+        assert make_operation(other).describe(*image) != plain
 
 
 def test_another_model_than_settled_is_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -135,21 +135,43 @@ def test_no_packaged_models() -> None:
         find_model("x")
 
 
+def chosen(**image: Any) -> str:
+    return choose_model(**image)[0]
+
+
 def test_auto_goes_by_colour(packaged: Path) -> None:
     for name, kind in [("gradnet-fast-color", "color"), ("dn-resnet-13-gray", "grey")]:
         write_tiny_model(packaged, kind).rename(packaged / f"{name}.safetensors")
-    assert choose_model(rgb=True) == "gradnet-fast-color"
-    assert choose_model(rgb=False) == "dn-resnet-13-gray"
+    assert choose_model(rgb=True) == ("gradnet-fast-color", "colour images")
+    assert choose_model(rgb=False) == ("dn-resnet-13-gray", "grey images")
     events = []
     denoise(np.zeros((9, 9, 3)), axes="YXS", on_event=events.append)
     assert events[0].message == "model 'gradnet-fast-color' chosen for colour images"
     # what is better comes first
     write_tiny_model(packaged, "gradnet").rename(packaged / "gradnet-color.safetensors")
-    assert choose_model(rgb=True) == "gradnet-color"
+    assert chosen(rgb=True) == "gradnet-color"
     # photos come from cameras, unless the noise is known to be white
     write_tiny_model(packaged, "color").rename(packaged / "gradnet-real.safetensors")
-    assert choose_model(rgb=True) == "gradnet-real"
-    assert choose_model(rgb=True, white=True) == "gradnet-color"
+    assert chosen(rgb=True) == "gradnet-real"
+    assert chosen(rgb=True, white=True) == "gradnet-color"
+
+
+def test_auto_knows_counts_by_their_type(packaged: Path) -> None:
+    write_tiny_model(packaged, "grey").rename(packaged / "gradnet-gray.safetensors")
+    assert choose_model(rgb=False, dtype="uint16") == (
+        "gradnet-gray",
+        "counts (uint16)",
+    )
+    path = packaged / "gradnet-fluorescence.safetensors"
+    write_tiny_model(packaged, "noisy-guide").rename(path)
+    for dtype in "uint16", ">u2", "int16", "uint32":
+        assert chosen(rgb=False, dtype=dtype) == "gradnet-fluorescence"
+    # floats have no scale that would tell
+    for dtype in "uint8", "float32", "bool":
+        assert chosen(rgb=False, dtype=dtype) == "gradnet-gray"
+    events: list[Any] = []
+    denoise(np.full((9, 9), 300, np.uint16), on_event=events.append)
+    assert "'gradnet-fluorescence' chosen for counts (uint16)" in events[0].message
 
 
 def test_packaged_models_are_listed(packaged: Path) -> None:
