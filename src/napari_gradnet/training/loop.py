@@ -87,7 +87,6 @@ class Trainer:
         self._whole = True
         if resume:
             self._restore()
-            self.folder.drop_metrics_after(self.progress.step)
         self._saved_at = time.monotonic()
 
     @property
@@ -129,11 +128,22 @@ class Trainer:
         return [CheckpointSaved(self.folder.last)]
 
     def run(self) -> Generator[Event, None, None]:
-        """Train to the end; a closed or interrupted generator saves a checkpoint."""
+        """Train to the end; a closed or interrupted generator saves a checkpoint.
+
+        Raises
+        ------
+        TrainingError
+            Another process trains in this folder.
+        """
+        with self.folder.locked():
+            yield from self._run()
+
+    def _run(self) -> Generator[Event, None, None]:
         channels = self.experiment.network.in_channels
         config = self.experiment.data
         data = load_data(config, channels, self.config.patch_size, self.arrays)
         data.to(self.world.device)
+        self.folder.drop_metrics_after(self.progress.step)
         self.folder.write_data(data)
         self.progress.start(data)
         if self.progress.step == 0:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import platform
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from napari_gradnet import __version__
@@ -18,6 +20,7 @@ from napari_gradnet.config.training import Experiment
 from napari_gradnet.errors import MissingDependencyError, TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_gradnet.data.sources import TrainingData
@@ -111,6 +114,32 @@ class RunFolder:
                 "resume with the same one or start in another folder"
             )
             raise TrainingError(msg)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in the folder.
+
+        Raises
+        ------
+        TrainingError
+            One does already.
+        """
+        if not self.is_main:
+            yield
+            return
+        lock = FileLock(self.path / ".gradnet-run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            msg = (
+                f"another process is training in {self.path}: wait for its end or give "
+                "another folder"
+            )
+            raise TrainingError(msg) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add a line to ``metrics.csv``; an older file keeps its columns."""

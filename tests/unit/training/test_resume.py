@@ -283,3 +283,15 @@ def test_run_folder_holds_what_the_result_depends_on(
     assert "torch" in json.loads((folder / "versions.json").read_text())
     with Image.open(folder / "pictures/best-0.png") as picture:
         assert picture.size == (3 * 32, 32)
+
+
+def test_one_training_a_folder(
+    config: Callable[..., dict[str, Any]], start: Callable[..., Any]
+) -> None:
+    work = start(config()).run()
+    next(event for event in work if isinstance(event, StepDone))
+    other = start(config(), resume=True)  # looks only: `gradnet train --finish` may
+    with pytest.raises(TrainingError, match="another process is training in"):
+        next(other.run())
+    work.close()
+    drain(start(config(), resume=True).run())
