@@ -210,7 +210,11 @@ class Experiment(FrozenModel):
         description="Whether vst='auto' may stabilise the variance for the model in "
         "use: not where it learns a camera's noise as it is, from pairs of counts.",
     )
-    init: str | None = Field(None, description="A model file to start from.")
+    init: str | None = Field(
+        None,
+        description="A model file or packaged model to start from. Residual units that "
+        "it lacks begin as the identity.",
+    )
     data: DataConfig
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()

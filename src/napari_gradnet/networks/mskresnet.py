@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.config.network import MSKResNetConfig
 
-__all__ = ["MSKResNet", "ResidualModules", "unit_ends"]
+__all__ = ["MSKResNet", "ResUnit", "ResidualModules", "unit_ends"]
 
 
 class ResUnit(nn.Module):
@@ -37,6 +37,7 @@ class ResUnit(nn.Module):
         self.conv2 = conv3x3(width, width, bias=True)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Features, shape of `features`, none below 0."""
         inner = torch.relu(self.norm(self.conv1(features)))
         return torch.relu(features + self.conv2(inner))
 

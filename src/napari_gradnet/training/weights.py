@@ -6,6 +6,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from napari_gradnet.bundle import (
     FORMAT_VERSION,
     GuideHeader,
@@ -18,11 +20,11 @@ from napari_gradnet.config.noise import describe_noise_config
 from napari_gradnet.config.training import NetworkGuide
 from napari_gradnet.errors import ConfigError, TrainingError
 from napari_gradnet.networks.dn_resnet import DnResNet, init_gaussian
+from napari_gradnet.networks.mskresnet import ResUnit
 from napari_gradnet.noise.add import noise_generator
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from napari_gradnet.config.training import Experiment
     from napari_gradnet.networks.pipeline import Pipeline
@@ -72,13 +74,39 @@ def first_weights(experiment: Experiment, *, stage: int = 0) -> Pipeline:
         if experiment.stages is not None:
             inherit(before, pipeline, generator)
         else:
-            _copy(before, pipeline, experiment.init)
+            _grow(before, pipeline, experiment.init)
     return pipeline
 
 
+def _grow(before: Pipeline, after: Pipeline, name: str) -> None:
+    """Copy weights; residual units that only the new network has change nothing yet.
+
+    Such a unit stands behind a ReLU: with a last layer of zeros it is the identity, so
+    that a deeper network begins where the shallower one ended.
+
+    References
+    ----------
+    T. Chen, I. Goodfellow, J. Shlens, "Net2Net: Accelerating Learning via Knowledge
+    Transfer", ICLR 2016.
+    """
+    known = before.state_dict()
+    for path, unit in after.named_modules():
+        # the first unit of a module may see negative features: no identity
+        if not isinstance(unit, ResUnit) or path.endswith(".units.0"):
+            continue
+        if not any(key.startswith(f"{path}.") for key in known):
+            nn.init.zeros_(unit.conv2.weight)
+            known |= {f"{path}.{k}": v for k, v in unit.state_dict().items()}
+    _load(after, known, name)
+
+
 def _copy(source: nn.Module, target: nn.Module, name: str) -> None:
+    _load(target, source.state_dict(), name)
+
+
+def _load(target: nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
     try:
-        target.load_state_dict(source.state_dict())
+        target.load_state_dict(state)
     except RuntimeError as error:
         msg = f"{name} holds another network than the configuration asks for: {error}"
         raise TrainingError(msg) from error

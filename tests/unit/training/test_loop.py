@@ -244,6 +244,44 @@ def test_model_of_another_network_cannot_be_the_start(
         start(config(network=network, init=model), "second")
 
 
+def test_a_deeper_network_begins_where_a_shallower_one_ended(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    network = {
+        "name": "gradnet",
+        "in_channels": 1,
+        "num_features": 8,
+        "num_modules": 2,
+        "num_units": 1,
+        "batch_norm": False,
+    }
+    values = config(
+        network=network, guide={"kind": "noisy"}, training={"num_epochs": 1}
+    )
+    drain(start(values, "first").run())
+    model = str(tmp_path / "first/tiny.safetensors")
+    deeper = {**values, "network": {**network, "num_units": 3}, "init": model}
+    trainer = start(deeper, "second")
+    image = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = load_model(tmp_path / "first/tiny.safetensors")[0].network.eval()(
+            image, image
+        )
+        after = trainer.pipeline.network.eval()(image, image)
+    torch.testing.assert_close(after, before)
+    run(trainer)
+    ends = [
+        value
+        for key, value in trainer.pipeline.state_dict().items()
+        if ".units.2.conv2.weight" in key
+    ]
+    assert len(ends) == 2
+    assert all(bool(end.any()) for end in ends)  # they learn
+    wider = {**values, "network": {**network, "num_features": 9}, "init": model}
+    with pytest.raises(TrainingError, match="holds another network"):
+        start(wider, "third")
+
+
 def test_time_budget_ends_a_run(config: Config, start: Start) -> None:
     values = config(
         training={"num_epochs": 10_000, "max_minutes": 0.01, "schedule": "cosine"}
