@@ -45,6 +45,11 @@ class SourceConfig(FrozenModel):
         description="Fit gain and offset of each clean image to its noisy partner by "
         "least squares, where the two were scaled apart.",
     )
+    align: bool = Field(
+        False,
+        description="Shift each clean image onto its noisy partner, by parts of a "
+        "pixel and up to 4 pixels.",
+    )
     check_alignment: bool = Field(
         True, description="Warn of pairs that are shifted against each other."
     )
@@ -66,9 +71,10 @@ class SourceConfig(FrozenModel):
         if self.pairs and self.noisy:
             msg = "pairs name both images: remove noisy"
             raise ValueError(msg)
-        if self.fit_clean and not (self.pairs or self.noisy):
-            msg = "fit_clean fits pairs: give noisy partners or remove it"
-            raise ValueError(msg)
+        for name in ("fit_clean", "align"):
+            if getattr(self, name) and not (self.pairs or self.noisy):
+                msg = f"{name} is for pairs: give noisy partners or remove it"
+                raise ValueError(msg)
         return self
 
 

@@ -11,7 +11,12 @@ import numpy as np
 
 from napari_gradnet.axes import resolve_axes
 from napari_gradnet.data.files import expand_paths, read_image, to_channels
-from napari_gradnet.data.pairs import LARGEST_SHIFT, find_shift, read_pair_list
+from napari_gradnet.data.pairs import (
+    LARGEST_SHIFT,
+    align,
+    find_shift,
+    read_pair_list,
+)
 from napari_gradnet.data.store import as_float
 from napari_gradnet.errors import ConfigError, GradNetError
 from napari_gradnet.metrics import affine_fit
@@ -118,6 +123,19 @@ def _fitted(
     return noisy, affine_fit(clean, noisy).apply(clean).astype(np.float32)
 
 
+def _prepared(
+    config: SourceConfig, noisy: NDArray[Any] | None, clean: NDArray[Any]
+) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """Lay a pair on each other and scale both, as far as the source asks for it."""
+    if config.align and noisy is not None:
+        noisy, clean = align(noisy, clean)
+    if config.intensity == "percentile":
+        noisy, clean = _to_percentiles(noisy, clean)
+    if config.fit_clean and noisy is not None:
+        noisy, clean = _fitted(noisy, clean)
+    return noisy, clean
+
+
 def _names(config: SourceConfig) -> tuple[list[str], list[str | None]]:
     if config.pairs:
         noisy, clean = read_pair_list(config.pairs)
@@ -214,11 +232,10 @@ def _add(
         if min(plane.shape[1:]) < smallest:
             continue
         second = None if partner_planes is None else partner_planes[number]
-        first = plane
-        if config.intensity == "percentile":
-            second, first = _to_percentiles(second, plane)
-        if config.fit_clean and second is not None:
-            second, first = _fitted(second, first)
+        second, first = _prepared(config, second, plane)
+        if min(first.shape[1:]) < smallest:
+            loaded.skip(name, f"less than {smallest} pixels when aligned")
+            continue
         loaded.clean.append(first)
         if second is not None:
             loaded.noisy.append(second)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, shift
 from skimage.registration import phase_cross_correlation
 
 from napari_gradnet.errors import ConfigError
@@ -15,10 +15,12 @@ from napari_gradnet.errors import ConfigError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LARGEST_SHIFT", "find_shift", "read_pair_list"]
+__all__ = ["LARGEST_SHIFT", "align", "find_shift", "read_pair_list"]
 
 #: Pixels that a pair may be off without a warning.
 LARGEST_SHIFT = 0.5
+#: Pixels up to which a shift is believed and undone.
+_LARGEST_UNDONE = 4.0
 #: Side of the centre that is compared, pixels.
 _CENTRE = 512
 
@@ -97,7 +99,36 @@ def find_shift(noisy: NDArray[Any], clean: NDArray[Any]) -> tuple[float, float]:
     if not one.any() or not two.any():
         return 0.0, 0.0
     # whitening (normalization="phase") would give the noise the last word
-    shift, _, _ = phase_cross_correlation(
+    found, _, _ = phase_cross_correlation(
         one, two, upsample_factor=10, normalization=None
     )
-    return float(-shift[0]), float(-shift[1])
+    return float(-found[0]), float(-found[1])
+
+
+def align(
+    noisy: NDArray[Any], clean: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Lay the clean image on the noisy one; the noise itself is not interpolated.
+
+    Parameters
+    ----------
+    noisy, clean : ndarray, shape (C, Y, X)
+        As different as a drift of up to 4 pixels makes them; beyond that they come
+        back as they are.
+
+    Returns
+    -------
+    noisy, clean : ndarray, shape (C, Y - 2 k, X - 2 k)
+        Without the border that the shift leaves open; dtypes as before.
+    """
+    moved = find_shift(noisy, clean)
+    largest = max(abs(s) for s in moved)
+    if largest > _LARGEST_UNDONE or largest == 0:
+        return noisy, clean
+    laid = shift(clean.astype(np.float64), (0.0, *moved), order=5, mode="nearest")
+    if clean.dtype.kind in "iu":
+        limits = np.iinfo(clean.dtype)
+        laid = np.clip(np.rint(laid), limits.min, limits.max)
+    border = int(np.ceil(largest))
+    inner = (slice(None), slice(border, -border), slice(border, -border))
+    return noisy[inner], laid.astype(clean.dtype)[inner]

@@ -353,3 +353,17 @@ def test_clean_images_of_another_scale_are_fitted(
 def test_fitting_needs_partners() -> None:
     with pytest.raises(ConfigError, match="give noisy partners or remove it"):
         source(clean="a", noise=GAUSS, fit_clean=True)
+
+
+def test_pairs_are_aligned_where_asked(grey: NDArray[np.uint8]) -> None:
+    arrays = {"clean": grey, "noisy": np.roll(grey, (2, -1), (0, 1))}
+    config = source(clean="array:clean", noisy="array:noisy", align=True)
+    loaded = load_images(config, 1, 16, arrays)
+    assert loaded.warnings == []
+    assert loaded.clean[0].shape == (1, 124, 124)
+    error = loaded.clean[0].astype(int) - loaded.noisy[0]
+    assert np.abs(error).max() <= 1
+    small = load_images(config, 1, 126, arrays)
+    assert "less than 126 pixels when aligned" in small.skipped[0][1]
+    with pytest.raises(ConfigError, match="align is for pairs"):
+        source(clean="array:clean", noise=GAUSS, align=True)
