@@ -125,7 +125,8 @@ def align(
     largest = max(abs(s) for s in moved)
     if largest > _LARGEST_UNDONE or largest == 0:
         return noisy, clean
-    laid = shift(clean.astype(np.float64), (0.0, *moved), order=5, mode="nearest")
+    planes = clean.astype(np.float64)  # one by one: no spline across the channels
+    laid = np.stack([shift(p, moved, order=5, mode="nearest") for p in planes])
     if clean.dtype.kind in "iu":
         limits = np.iinfo(clean.dtype)
         laid = np.clip(np.rint(laid), limits.min, limits.max)

@@ -19,7 +19,7 @@ __all__ = ["denoise_with_dncnn"]
 
 #: Packaged models that hold a DnCNN, best first: alone, or as the guide of a GradNet.
 _COLOR = ("dncnn-color", "gradnet-color", "gradnet-fast-color")
-_GRAY = ("dncnn-gray", "gradnet-gray", "gradnet-fast-gray")
+_GRAY = ("gradnet-fast-gray", "gradnet-gray", "dncnn-gray")
 
 
 def _open(channels: int) -> Model:
