@@ -132,7 +132,7 @@ CARDS = {
         about=f"{FAST} {COUNTS}",
         fails="At sigma 25:",
         recipe="gradnet-fast-gray",
-        command="gradnet benchmark card gradnet-fast-gray Set12 CBSD68 --grey",
+        command="gradnet benchmark card gradnet-fast-gray Set12 --grey",
         data=GREY,
     ),
     "gradnet-gray": Card(
@@ -143,7 +143,7 @@ CARDS = {
         "whole GradNet at full resolution, which wants a GPU.",
         fails="At sigma 25:",
         recipe="gradnet-gray",
-        command="gradnet benchmark card gradnet-gray Set12 CBSD68 --grey",
+        command="gradnet benchmark card gradnet-gray Set12 --grey",
         data=GREY,
         before="begun from `gradnet-fast-gray`; 500 steps with its noise, then with "
         "more of sigma 3 to 35: ",
@@ -154,7 +154,10 @@ CARDS = {
         limits="Not for photos. Learnt on one microscope: check it on structures that "
         "matter to you. Where noise is weak, `gradnet-fast-gray` keeps more.",
         about=f"{FAST} Trained on pairs of one frame and the mean of 400, scaled as "
-        "full range and as percentiles, and nuclei with made noise.",
+        "full range and as percentiles, and nuclei with made noise. On the test fields "
+        "`gradnet-fast-gray`, which saw no noisy image of theirs, has 32.27 dB, and BM3D "
+        "behind a variance stabilisation 32.05 dB (`--naive bm3d`). With `--vst on` this "
+        "model has 32.46 dB: `auto` takes counts as they are.",
         fails="With the noise of counts, 30 photons at full scale; what is no "
         "micrograph suffers:",
         recipe="gradnet-fluorescence",
@@ -173,7 +176,7 @@ CARDS = {
         "cascade training, edge-aware loss (a).",
         fails="At sigma 25:",
         recipe="dn-resnet-13-gray",
-        command="gradnet benchmark card dn-resnet-13-gray Set12 CBSD68 --grey",
+        command="gradnet benchmark card dn-resnet-13-gray Set12 --grey",
         data=GREY,
     ),
     "ds-dn-resnet-13-gray": Card(
@@ -183,7 +186,7 @@ CARDS = {
         "from the tail (incremental evolution), edge-aware loss (a).",
         fails="At sigma 25:",
         recipe="ds-dn-resnet-13-gray",
-        command="gradnet benchmark card ds-dn-resnet-13-gray Set12 CBSD68 --grey",
+        command="gradnet benchmark card ds-dn-resnet-13-gray Set12 --grey",
         data=GREY,
         before="begun from `dn-resnet-13-gray`; ",
     ),
