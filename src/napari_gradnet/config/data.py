@@ -50,6 +50,13 @@ class SourceConfig(FrozenModel):
         description="Shift each clean image onto its noisy partner, by parts of a "
         "pixel and up to 4 pixels.",
     )
+    fit_lighting: float | None = Field(
+        None,
+        gt=0,
+        description="Give each clean image the slow differences of brightness and "
+        "colour that its noisy partner has, as of flickering lamps: slower than a "
+        "Gaussian of so many pixels, which must be more than any noise spans (32).",
+    )
     check_alignment: bool = Field(
         True, description="Warn of pairs that are shifted against each other."
     )
@@ -71,7 +78,7 @@ class SourceConfig(FrozenModel):
         if self.pairs and self.noisy:
             msg = "pairs name both images: remove noisy"
             raise ValueError(msg)
-        for name in ("fit_clean", "align"):
+        for name in ("fit_clean", "fit_lighting", "align"):
             if getattr(self, name) and not (self.pairs or self.noisy):
                 msg = f"{name} is for pairs: give noisy partners or remove it"
                 raise ValueError(msg)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from napari_gradnet.axes import resolve_axes
 from napari_gradnet.data.files import expand_paths, read_image, to_channels
@@ -123,6 +124,15 @@ def _fitted(
     return noisy, affine_fit(clean, noisy).apply(clean).astype(np.float32)
 
 
+def _lit_alike(
+    noisy: NDArray[Any], clean: NDArray[Any], sigma: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the clean image the noisy one's slow brightness; both as floats."""
+    noisy, clean = as_float(noisy), as_float(clean)
+    slow = gaussian_filter(noisy - clean, (0, sigma, sigma))
+    return noisy, clean + slow
+
+
 def _prepared(
     config: SourceConfig, noisy: NDArray[Any] | None, clean: NDArray[Any]
 ) -> tuple[NDArray[Any] | None, NDArray[Any]]:
@@ -133,6 +143,8 @@ def _prepared(
         noisy, clean = _to_percentiles(noisy, clean)
     if config.fit_clean and noisy is not None:
         noisy, clean = _fitted(noisy, clean)
+    if config.fit_lighting and noisy is not None:
+        noisy, clean = _lit_alike(noisy, clean, config.fit_lighting)
     return noisy, clean
 
 

@@ -367,3 +367,21 @@ def test_pairs_are_aligned_where_asked(grey: NDArray[np.uint8]) -> None:
     assert "less than 126 pixels when aligned" in small.skipped[0][1]
     with pytest.raises(ConfigError, match="align is for pairs"):
         source(clean="array:clean", noise=GAUSS, align=True)
+
+
+def test_slow_changes_of_light_are_matched(
+    grey: NDArray[np.uint8], rng: np.random.Generator
+) -> None:
+    rows, columns = np.mgrid[:128, :128] / 128
+    light = 0.03 * np.stack([1 + columns, -rows, np.full_like(rows, -0.5)], -1)
+    clean = 0.2 + 0.5 * np.repeat(grey[..., None], 3, 2) / 255
+    noise = rng.normal(0, 0.05, clean.shape)
+    arrays = {"clean": clean, "noisy": clean + light + noise}
+    config = source(clean="array:clean", noisy="array:noisy", fit_lighting=12)
+    loaded = load_images(config, 3, 16, arrays)
+    left = np.moveaxis(clean + light, 2, 0) - loaded.clean[0]
+    assert np.abs(left).max() < 0.01  # of the drift; the noise is 0.05
+    error = loaded.noisy[0] - loaded.clean[0]
+    assert error.std() == pytest.approx(0.05, rel=0.03)
+    with pytest.raises(ConfigError, match="fit_lighting is for pairs"):
+        source(clean="array:clean", noise=GAUSS, fit_lighting=12)
