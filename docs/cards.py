@@ -107,9 +107,9 @@ CARDS = {
         data="10 of the 11 training scenes of PolyU (one held out for validation) and "
         + PHOTOS.partition("; 24")[0],
         noise="photo=500",
-        before="begun from `gradnet-fast-color`; 10,779 steps in 112 minutes with other "
-        "mixtures, then 6,470 in 64 minutes with this one but for the lamps' flicker, "
-        "then: ",
+        before="begun from `gradnet-fast-color`; 10,779 steps in 112 minutes with "
+        "other mixtures, then 6,470 in 64 minutes with this one but for the lamps' "
+        "flicker, then: ",
     ),
     "gradnet-jpeg": Card(
         use="Compressed colour photos: JPEG of quality 5 to 95, quality not told.",
@@ -154,10 +154,10 @@ CARDS = {
         limits="Not for photos. Learnt on one microscope: check it on structures that "
         "matter to you. Where noise is weak, `gradnet-fast-gray` keeps more.",
         about=f"{FAST} Trained on pairs of one frame and the mean of 400, scaled as "
-        "full range and as percentiles, and nuclei with made noise. On the test fields "
-        "`gradnet-fast-gray`, which saw no noisy image of theirs, has 32.27 dB, and BM3D "
-        "behind a variance stabilisation 32.05 dB (`--naive bm3d`). With `--vst on` this "
-        "model has 32.46 dB: `auto` takes counts as they are.",
+        "full range and as percentiles, and nuclei with made noise. On the test "
+        "fields `gradnet-fast-gray`, which saw no noisy image of theirs, has 32.27 dB, "
+        "and BM3D behind a variance stabilisation 32.05 dB (`--naive bm3d`). With "
+        "`--vst on` this model has 32.46 dB: `auto` takes counts as they are.",
         fails="With the noise of counts, 30 photons at full scale; what is no "
         "micrograph suffers:",
         recipe="gradnet-fluorescence",
