@@ -191,8 +191,8 @@ CARDS = {
         before="begun from `dn-resnet-13-gray`; ",
     ),
     "dncnn-gray": Card(
-        use="The naive denoiser `dncnn` for grey images: white Gaussian noise, sigma 0 "
-        "to 55 of 255, blind.",
+        use="Grey images with white Gaussian noise, sigma 0 to 55 of 255, not told "
+        "(blind).",
         limits="Small (8 layers on a pixel-unshuffled grid): fast rather than best.",
         about="",
         fails="At sigma 25:",
