@@ -99,9 +99,9 @@ CARDS = {
         "frame and the mean of many, laid on each other, compressed again), the rest "
         "photos with a camera's noise behind demosaicking, white balance, colour "
         "matrix, tone curve, noise reduction and JPEG, and white noise. The test "
-        "crops' format, noise and gains were looked at to find what the training lacked, and "
-        "a version was given up for a test crop that it harmed: these figures are no "
-        "blind test. Checkpoints within a run were chosen by the held-out scene.",
+        "crops' format, noise and gains were looked at to find what the training "
+        "lacked, and a version was given up for a test crop that it harmed: these "
+        "figures are no blind test. Checkpoints within a run were chosen by the held-out scene.",
         fails="With the noise of a camera of 500 electrons at full scale:",
         recipe="gradnet-real",
         command="gradnet benchmark pairs 'real_polyu/test/*_real.JPG' "
