@@ -101,7 +101,8 @@ CARDS = {
         "matrix, tone curve, noise reduction and JPEG, and white noise. The test "
         "crops' format, noise and gains were looked at to find what the training "
         "lacked, and a version was given up for a test crop that it harmed: these "
-        "figures are no blind test. Checkpoints within a run were chosen by the held-out scene.",
+        "figures are no blind test. Checkpoints within a run were chosen by the "
+        "held-out scene.",
         fails="With the noise of a camera of 500 electrons at full scale:",
         recipe="gradnet-real",
         command="gradnet benchmark pairs 'real_polyu/test/*_real.JPG' "

@@ -11,6 +11,7 @@ from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
 from napari_gradnet.axes import ImageAxes
+from napari_gradnet.batch.operations import PipelineOperation
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.errors import ConfigError, InputError, ModelError
 from napari_gradnet.gradient import sobel_gradient
@@ -146,6 +147,25 @@ def test_options_are_described_by_what_results_depend_on(tmp_path: Path) -> None
         BatchOptions(model=str(write_tiny_model(tmp_path, "noisy-guide"))),
     ):
         assert make_operation(other).describe(*image) != plain
+
+
+def test_auto_goes_by_the_images_type(stack: np.ndarray) -> None:
+    """And a later step sees the floats of those before it, told and done."""
+    axes = ImageAxes("ZYX", stack.shape)
+    auto = make_operation(BatchOptions(model="auto"))
+    smooth = BatchOptions(naive="gaussian", sigma=10, dtype="float32")
+    piped = PipelineOperation([make_operation(smooth), auto])
+    counts, bytes_ = stack, (stack // 16).astype(np.uint8)
+    for image, name in (
+        (counts, "gradnet-fluorescence"),
+        (bytes_, "gradnet-fast-gray"),
+    ):
+        samples = sample_planes(lambda k, image=image: image[k], axes)
+        assert auto.describe(axes, image.dtype)["model"] == name
+        assert auto.settle(axes, image.dtype, samples)["model"] == name
+        told = piped.describe(axes, image.dtype)["step 2"]["model"]
+        done = piped.settle(axes, image.dtype, samples)["steps"][1]["model"]
+        assert told == done == "gradnet-fast-gray"
 
 
 def test_another_model_than_settled_is_refused(
