@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,7 +18,8 @@ class SourceConfig(FrozenModel):
     clean: tuple[str, ...] = Field(
         (),
         description="Folders, files or globs of clean images; 'array:NAME' for one "
-        "handed over from Python. All planes of a stack are used.",
+        "handed over from Python; 'drawn:NUMBER' for so many drawn ones of shapes, "
+        "waves and text. All planes of a stack are used.",
     )
     noisy: tuple[str, ...] = Field(
         (),
@@ -60,6 +61,12 @@ class SourceConfig(FrozenModel):
     check_alignment: bool = Field(
         True, description="Warn of pairs that are shifted against each other."
     )
+    scales: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (1.0,),
+        min_length=1,
+        description="Each clean image is used at each of these sizes: shrunk ones are "
+        "sharper and of finer texture. Not for pairs, whose noise would shrink.",
+    )
     crops_per_image: int = Field(4, ge=1, description="Patches of an image an epoch.")
     weight: float = Field(1.0, gt=0, description="Multiplies crops_per_image.")
     flips: bool = True
@@ -82,6 +89,9 @@ class SourceConfig(FrozenModel):
             if getattr(self, name) and not (self.pairs or self.noisy):
                 msg = f"{name} is for pairs: give noisy partners or remove it"
                 raise ValueError(msg)
+        if self.scales != (1.0,) and (self.pairs or self.noisy):
+            msg = "scales are for clean images: the noise of pairs would shrink too"
+            raise ValueError(msg)
         return self
 
 

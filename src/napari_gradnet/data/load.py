@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_gradnet.axes import resolve_axes
+from napari_gradnet.data.drawn import draw_image
 from napari_gradnet.data.files import expand_paths, read_image, to_channels
 from napari_gradnet.data.pairs import (
     LARGEST_SHIFT,
@@ -35,6 +36,9 @@ __all__ = ["ARRAY_PREFIX", "LoadedImages", "load_images"]
 logger = logging.getLogger(__name__)
 
 ARRAY_PREFIX = "array:"
+DRAWN_PREFIX = "drawn:"
+#: Images held in memory at once, 37 kB a channel.
+MOST_DRAWN = 10_000
 #: Pairs of a source whose alignment is checked, spread over it.
 _CHECKED_PAIRS = 8
 
@@ -70,14 +74,24 @@ class LoadedImages:
 
 
 def _expand(patterns: Sequence[str]) -> list[str]:
-    """Names of files and arrays, in the order of the patterns."""
+    """Names of files, arrays and drawn images, in the order of the patterns."""
     names: list[str] = []
     for pattern in patterns:
         if pattern.startswith(ARRAY_PREFIX):
             names.append(pattern)
+        elif pattern.startswith(DRAWN_PREFIX):
+            names += [f"{DRAWN_PREFIX}{i}" for i in range(_number_drawn(pattern))]
         else:
             names += [str(path) for path in expand_paths([pattern])]
     return list(dict.fromkeys(names))
+
+
+def _number_drawn(pattern: str) -> int:
+    number = pattern.removeprefix(DRAWN_PREFIX)
+    if not (number.isascii() and number.isdigit() and 0 < int(number) <= MOST_DRAWN):
+        msg = f"{pattern!r}: say how many images to draw, 1 to {MOST_DRAWN}"
+        raise ConfigError(msg)
+    return int(number)
 
 
 def _planes_of(array: NDArray[Any], channels: int) -> list[NDArray[Any]]:
@@ -91,7 +105,9 @@ def _planes_of(array: NDArray[Any], channels: int) -> list[NDArray[Any]]:
 
 
 def _read(name: str, channels: int, arrays: Mapping[str, Any]) -> list[NDArray[Any]]:
-    if not name.startswith(ARRAY_PREFIX):
+    if name.startswith(DRAWN_PREFIX):
+        planes = [draw_image(int(name.removeprefix(DRAWN_PREFIX)), channels)]
+    elif not name.startswith(ARRAY_PREFIX):
         planes = read_image(Path(name), channels)
     else:
         value = arrays[name.removeprefix(ARRAY_PREFIX)]
@@ -255,7 +271,9 @@ def _add(
         used += 1
     if used:
         loaded.files += [
-            Path(n) for n in (name, partner) if n and not n.startswith(ARRAY_PREFIX)
+            Path(n)
+            for n in (name, partner)
+            if n and not n.startswith((ARRAY_PREFIX, DRAWN_PREFIX))
         ]
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_gradnet.data.load import LoadedImages, load_images
+from napari_gradnet.data.scales import at_scales
 from napari_gradnet.data.store import ImageStore, PatchIndex
 from napari_gradnet.errors import ConfigError
 from napari_gradnet.noise.add import add_noise, noise_generator
@@ -205,9 +206,13 @@ def load_data(
             loaded, sorted(held), config.validation.crop, source.noise
         )
         noisy = ImageStore([loaded.noisy[i] for i in keep]) if loaded.noisy else None
-        names_kept = [loaded.names[i] for i in keep]
-        store = ImageStore([loaded.clean[i] for i in keep])
-        data.sources.append(Source(source, store, noisy, names_kept))
+        images, names_kept = at_scales(
+            [loaded.clean[i] for i in keep],
+            [loaded.names[i] for i in keep],
+            source.scales,
+            patch_size,
+        )
+        data.sources.append(Source(source, ImageStore(images), noisy, names_kept))
     for source in config.validation.sources:
         loaded = load_images(source, channels, 16, arrays)
         _note(data, loaded)
