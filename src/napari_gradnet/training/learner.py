@@ -29,6 +29,15 @@ class LossNotFiniteError(TrainingError):
     """A loss is NaN or infinite; the weights are as before the step."""
 
 
+def _compiled(module: nn.Module) -> nn.Module:
+    """Compile; what the compiler stumbles over runs as it is, with its warning."""
+    from torch import _dynamo
+
+    _dynamo.config.suppress_errors = True
+    compiled: nn.Module = torch.compile(module)  # type: ignore[assignment]
+    return compiled
+
+
 class Learner:
     """Everything of a stage that a checkpoint keeps.
 
@@ -68,7 +77,7 @@ class Learner:
         )
         module: nn.Module = self.guided
         if config.compile:
-            module = torch.compile(module)  # type: ignore[assignment]
+            module = _compiled(module)
         self.module = world.wrap(module)
         self.guided.train()
 

@@ -198,6 +198,24 @@ def test_compiled_is_the_same(
     assert losses(run(trainer)) == pytest.approx(plain, rel=1e-5)
 
 
+def test_what_cannot_be_compiled_runs_as_it_is(
+    config: Config, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = losses(run(start(config(training={"num_epochs": 1}), "plain")))
+    tried = []
+
+    def stumble(graph: Any, inputs: Any) -> Any:
+        tried.append(graph)
+        raise AssertionError("a fault of the compiler")
+
+    failing = partial(torch.compile, backend=stumble)
+    monkeypatch.setattr(torch, "compile", failing)
+    torch.compiler.reset()
+    trained = losses(run(start(config(training={"num_epochs": 1, "compile": True}))))
+    assert tried
+    assert trained == pytest.approx(plain, rel=1e-5)
+
+
 def test_fine_tuning_with_frozen_layers(
     config: Config, start: Start, tmp_path: Path
 ) -> None:
