@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_gradnet.batch.job import Operation, PlaneWork
 from napari_gradnet.errors import ModelError
-from napari_gradnet.inference.models import Model, choose_model, open_model
+from napari_gradnet.inference.run import ModelChoice
 from napari_gradnet.inference.scaling import Scaling
 from napari_gradnet.inference.stack import StackDenoiser
 from napari_gradnet.noise.stabilize import Stabilizer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.axes import ImageAxes
     from napari_gradnet.batch.job import ReadWindow, Samples
+    from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
     from napari_gradnet.inference.precision import Precision
 
@@ -105,14 +106,12 @@ class NetworkOperation(Operation):
         dtype: np.dtype[Any],
         settled: Precision | None = None,
     ) -> Model:
-        name = self.model
-        if str(name) == "auto":
-            name, _ = choose_model(rgb=axes.is_rgb, dtype=dtype)
-        model = open_model(name, device=self.device, precision=self.precision)
-        if settled in (None, model.record["precision"]):
-            return model
-        # settled on another machine, which gains from another arithmetic
-        return open_model(name, device=self.device, precision=settled)
+        choice = ModelChoice(self.model, self.device, self.precision)
+        model, _ = choice.open(axes, dtype)
+        if settled is not None and settled != model.record["precision"]:
+            # settled on another machine, which gains from another arithmetic
+            model, _ = dataclasses.replace(choice, precision=settled).open(axes, dtype)
+        return model
 
     def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
         """All that results depend on, as JSON."""

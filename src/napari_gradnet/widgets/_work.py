@@ -222,15 +222,13 @@ class DenoiseRun:
     def events(self) -> Generator[Event, None, None]:
         """Do the work; yields `Progress`."""
         from napari_gradnet import api
-        from napari_gradnet.inference.models import choose_model
+        from napari_gradnet.inference.run import ModelChoice
 
         began = time.perf_counter()
         options = self.options
-        name = options.model
-        if name == "auto":
-            name, _ = choose_model(rgb=self.axes.is_rgb, dtype=self.image.dtype)
         precision: Any = options.precision
-        model = api.open_model(name, device=options.device, precision=precision)
+        choice = ModelChoice(options.model, options.device, precision)
+        model, _ = choice.open(self.axes, self.image.dtype)
         shape = self.image.shape
         if self.region is not None:
             shape = tuple(s.stop - s.start for s in self.region)
