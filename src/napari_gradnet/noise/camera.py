@@ -6,6 +6,7 @@ through demosaicking, white balance, colour matrix and tone curve again.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,8 @@ COLOR_MATRIX = ((1.66, -0.54, -0.12), (-0.22, 1.52, -0.30), (0.02, -0.58, 1.56))
 LUMA = (0.299, 0.587, 0.114)
 #: Pixels; three standard deviations of the widest blur.
 BLUR_RADIUS = 9
+#: Whose mean a noisy photo is compared with.
+OTHER_PHOTOS = 3
 #: Where the tone curve turns linear, as sRGB's does: its slope has no pole at black.
 LINEAR_END = 0.0031308
 
@@ -175,9 +178,11 @@ def photograph(
 
     Notes
     -----
-    Both the noisy and the noise-free sensor image go through the same processing, and
-    the difference of the two, smeared as by the camera's noise reduction, is added to
-    the photo: what the processing does to the picture itself is no noise and stays out.
+    Several noisy sensor images go through the same processing. How one differs from the
+    mean of the others, smeared as by the camera's noise reduction, is added to the
+    photo: what the processing does to the picture itself is no noise and stays out, and
+    so does what the tone curve makes of the noise's mean. A network learns to give what
+    the mean of many photos of the scene would be, and no other brightness.
 
     References
     ----------
@@ -189,14 +194,17 @@ def photograph(
     # a sensor sees no negative light: colours outside its range meet at 0
     seen = _turn(_decode(clean.clamp(0, 1), camera.gamma), torch.linalg.inv(matrix))
     sensor = seen.clamp(0, 1) / gains
-    counts = torch.poisson(sensor * camera.electrons, generator=generator)
-    read = torch.randn(sensor.shape, device=clean.device, generator=generator)
-    noisy = (counts + camera.read_noise * read) / camera.electrons
     mask = bayer_mask((clean.shape[2], clean.shape[3]), phase, clean)
 
-    def develop(raw: Tensor) -> Tensor:
+    def expose() -> Tensor:
+        counts = torch.poisson(sensor * camera.electrons, generator=generator)
+        read = torch.randn(sensor.shape, device=clean.device, generator=generator)
+        raw = (counts + camera.read_noise * read) / camera.electrons
         balanced = demosaic(raw * mask, mask) * gains
         return _encode(_turn(balanced, matrix), camera.gamma).clamp(0, 1)
 
-    noise = _reduce(develop(noisy) - develop(sensor), camera)
-    return (clean + noise).clamp(0, 1)
+    one = expose()
+    mean = torch.stack([expose() for _ in range(OTHER_PHOTOS)]).mean(0)
+    # the mean's own noise adds to the variance
+    difference = (one - mean) * math.sqrt(OTHER_PHOTOS / (OTHER_PHOTOS + 1))
+    return (clean + _reduce(difference, camera)).clamp(0, 1)
