@@ -241,7 +241,7 @@ def _step(event: Any) -> str:
 
 
 def _validated(event: Any) -> str:
-    mark = "  best" if event.is_best else ""
+    mark = "  kept" if event.is_kept else ""
     parts = " / ".join(f"{v:.2f}" for v in event.psnrs)
     return (
         f"epoch {event.epoch}  PSNR {event.psnr:.3f} dB ({parts}), noisy "

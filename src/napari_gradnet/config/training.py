@@ -181,6 +181,11 @@ class TrainingConfig(FrozenModel):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
     num_threads: int | None = Field(None, ge=1, description="CPU threads.")
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="Whose weights become the model: those of the best validation, or "
+        "the last ones, where validation images are too few to tell the two apart.",
+    )
     checkpoint_minutes: float = Field(5.0, gt=0)
     seed: int = Field(0, ge=0)
 

@@ -159,7 +159,8 @@ class Validated(Event):
         The same of the noisy images.
     guide_psnr : float or None
         The same of the guide network's images.
-    is_best : bool
+    is_kept : bool
+        Whether these weights are to be the model, so far.
     """
 
     step: int
@@ -168,7 +169,7 @@ class Validated(Event):
     psnrs: tuple[float, ...]
     noisy_psnr: float
     guide_psnr: float | None
-    is_best: bool
+    is_kept: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Recorder:
     Attributes
     ----------
     best_psnr : float
-        Of this stage, dB.
+        Of the weights that are kept in this stage, dB.
     sha256 : str
         Of the finished model.
     """
@@ -94,19 +94,20 @@ class Recorder:
     def validate(
         self, learner: Learner, data: TrainingData, now: Progress, stage: Stage
     ) -> tuple[float | None, list[Event]]:
-        """Measure the averaged weights and keep them if they are the best."""
+        """Measure the averaged weights and keep them if they are to be the model."""
         if not data.validation:
             return None, []
         scores = self._scores(learner, data)
         psnr = self.world.agree(sum(scores.denoised) / len(scores.denoised))
-        best = psnr > self.best_psnr
+        keep = self.experiment.training.keep
+        kept = psnr > self.best_psnr or keep == "last"
         events: list[Event] = []
-        if best:
+        if kept:
             self.best_psnr = psnr
             if self.world.is_main:
                 state = {"average": learner.average.state}
                 save_checkpoint(self.folder.best, state)
-        events += self._pictures(scores, now.epoch, best=best)
+        events += self._pictures(scores, now.epoch, best=kept)
         guide = None
         if learner.guided.kind == "network":
             guide = sum(scores.guide) / len(scores.guide)
@@ -120,12 +121,13 @@ class Recorder:
                 "guide_psnr": "" if guide is None else round(guide, 4),
                 "stage": stage.name,
                 "loss": f"{now.losses[-1]:.6g}" if now.losses else "",
+                "kept": int(kept),
             }
         )
         self._note(now.step, psnr=psnr)
         noisy = sum(scores.noisy) / len(scores.noisy)
         measured = Validated(
-            now.step, now.epoch, psnr, scores.denoised, noisy, guide, best
+            now.step, now.epoch, psnr, scores.denoised, noisy, guide, kept
         )
         return psnr, [measured, *events]
 

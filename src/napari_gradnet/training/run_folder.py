@@ -33,7 +33,7 @@ __all__ = ["RunFolder", "software_versions"]
 FREE_TO_CHANGE = {
     *("num_epochs", "max_minutes", "learning_rate", "clip_gradient", "nan_restarts"),
     *("device", "num_threads", "compile", "accumulate", "checkpoint_minutes"),
-    "tensorboard",
+    *("tensorboard", "keep"),
 }
 
 

@@ -348,7 +348,7 @@ class TrainingSession(QObject):
             return
         history.psnr.add(event["step"], event["psnr"])
         history.noisy_psnr = event["noisy_psnr"]
-        if event["is_best"]:
+        if event["is_kept"]:
             history.best_psnr = event["psnr"]
 
     def _pictured(self, event: dict[str, Any]) -> None:
@@ -359,9 +359,7 @@ class TrainingSession(QObject):
     def _finished(self, event: dict[str, Any]) -> None:
         self._written = Path(event["model"])
         # a process that was stopped may have validated once more without being heard
-        known = [row["psnr"] for row in self._metrics()]
-        if known:
-            self.history.best_psnr = max(known)
+        self.history.best_psnr = _of_the_kept(self._metrics())
 
     def _so_far(self) -> str:
         points = self.history.loss.points
@@ -388,8 +386,7 @@ class TrainingSession(QObject):
         ):
             for row in csv.DictReader(stream):
                 values = {"step": float(row["step"]), "psnr": float(row["psnr"])}
-                if row.get("loss"):
-                    values["loss"] = float(row["loss"])
+                values |= {k: float(row[k]) for k in ("loss", "kept") if row.get(k)}
                 rows.append(values)
         return rows
 
@@ -397,16 +394,23 @@ class TrainingSession(QObject):
         """Take up the curves of a run folder."""
         picture = self.folder / "pictures" / "latest-0.png"
         self.history.picture = picture if picture.exists() else None
-        for row in self._metrics():
+        rows = self._metrics()
+        self.history.best_psnr = _of_the_kept(rows)
+        for row in rows:
             self.history.psnr.add(row["step"], row["psnr"])
-            best = self.history.best_psnr
-            self.history.best_psnr = (
-                row["psnr"] if best is None else max(best, row["psnr"])
-            )
             if "loss" in row:
                 self.history.loss.add(row["step"], row["loss"])
         if self.checkpoint:
             self.message = f"Paused {self._so_far()}."
+
+
+def _of_the_kept(rows: list[dict[str, float]]) -> float | None:
+    """PSNR of the weights that are the model so far; of none in an empty run."""
+    kept = [row["psnr"] for row in rows if row.get("kept")]
+    if kept:
+        return kept[-1]
+    # folders of older versions hold no such column
+    return max((row["psnr"] for row in rows), default=None)
 
 
 def last_line(errors: str, code: int) -> str:

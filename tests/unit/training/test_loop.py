@@ -96,6 +96,28 @@ def test_validation_is_of_the_average_and_leaves_the_weights(
             assert not torch.equal(value, trainer.learner.average.state[key])
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_which_weights_become_the_model(
+    config: Config, start: Start, keep: str
+) -> None:
+    # steps so long that validation falls after the first
+    rough = {"num_epochs": 3, "learning_rate": 0.3, "optimizer": "adam", "keep": keep}
+    trainer = start(config(training=rough))
+    events = run(trainer)
+    found = [e for e in events if isinstance(e, Validated)]
+    best = max(found, key=lambda e: e.psnr)
+    assert best is not found[-1], [e.psnr for e in found]
+    wanted = best if keep == "best" else found[-1]
+    assert [e for e in found if e.is_kept][-1] is wanted
+    path = events[-1].path
+    psnr = read_header(path).training["validation_psnr"]
+    assert psnr == pytest.approx(wanted.psnr, abs=1e-4)
+    head = "network.head.weight"
+    written = load_model(path)[0].state_dict()[head]
+    last = trainer.learner.average.state[head]
+    assert torch.allclose(written, last, rtol=2e-3, atol=1e-3) == (keep == "last")
+
+
 def poison(trainer: Any, calls: set[int]) -> None:
     """Make the loss NaN at the given calls, counted from 1."""
     count = 0
