@@ -160,14 +160,14 @@ class Trainer:
             self.recorder.close()
             raise
         yield from self._save()
-        yield from self.write_model()
+        yield from self.write_model(data)
         self.world.close()
 
-    def write_model(self) -> list[Event]:
-        """Write the model with the best weights so far."""
+    def write_model(self, data: TrainingData | None = None) -> list[Event]:
+        """Write the model with the best weights so far; with `data` validate it."""
         last = self.progress.stage + 1 == len(self.stages)
         trained = None if last else self.stage.experiment
-        return self.recorder.finish(self.learner, self.progress, trained)
+        return self.recorder.finish(self.learner, self.progress, trained, data)
 
     def _started(self, data: TrainingData) -> Started:
         images = sum(len(s.clean) for s in data.sources)

@@ -15,7 +15,7 @@ from napari_gradnet.training.events import (
     ValidationImage,
 )
 from napari_gradnet.training.run_folder import software_versions
-from napari_gradnet.training.validate import validate
+from napari_gradnet.training.validate import lost_by_rounding, validate
 from napari_gradnet.training.weights import model_header
 
 if TYPE_CHECKING:
@@ -180,7 +180,11 @@ class Recorder:
         return [CheckpointSaved(path)]
 
     def finish(
-        self, learner: Learner, now: Progress, trained: Experiment | None = None
+        self,
+        learner: Learner,
+        now: Progress,
+        trained: Experiment | None = None,
+        data: TrainingData | None = None,
     ) -> list[Event]:
         """Write the model.
 
@@ -192,6 +196,8 @@ class Recorder:
             What was done.
         trained : Experiment, optional
             The stage at which the training ends, where that is not the last one.
+        data : TrainingData, optional
+            On whose validation images it is measured what float16 weights lose.
         """
         self.close()
         self.load_final(learner)
@@ -209,6 +215,12 @@ class Recorder:
             ),
             **software_versions(),
         }
+        if data is not None and data.validation:
+            noises = self.experiment.data.validation.noises
+            lost = lost_by_rounding(
+                learner.guided, data.validation, noises, self.world.device
+            )
+            record["rounding_loss_db"] = round(lost, 4)
         header = model_header(trained or self.experiment).model_copy(
             update={
                 "training": record,

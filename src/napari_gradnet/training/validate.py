@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from napari_gradnet.config.noise import NoiseConfig
     from napari_gradnet.training.step import Guided
 
-__all__ = ["Picture", "Scores", "psnr", "validate"]
+__all__ = ["Picture", "Scores", "lost_by_rounding", "psnr", "validate"]
 
 _SEED = 20_200
+#: On which float16 weights are compared with float32 ones: the difference is steady.
+_ROUNDING_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -106,3 +108,36 @@ def validate(
         tuple(m[1] for m in means),
         tuple(pictures),
     )
+
+
+def lost_by_rounding(
+    guided: Guided,
+    images: Sequence[tuple[Tensor, Tensor | None]],
+    noises: Sequence[NoiseConfig],
+    device: torch.device,
+) -> float:
+    """PSNR (dB) that weights lose as float16, as model files hold them.
+
+    Parameters
+    ----------
+    guided, images, noises, device
+        See `validate`; the weights are left as they are, and the first 8 images taken.
+
+    Returns
+    -------
+    float
+        The largest loss of any noise, in float32 arithmetic.
+    """
+    images = images[:_ROUNDING_IMAGES]
+    exact = validate(guided, images, noises, device).denoised
+    kept = {k: v.clone() for k, v in guided.pipeline.state_dict().items()}
+    rounded = {
+        k: v.half().to(v.dtype) if v.dtype.is_floating_point else v
+        for k, v in kept.items()
+    }
+    guided.pipeline.load_state_dict(rounded)
+    try:
+        found = validate(guided, images, noises, device).denoised
+    finally:
+        guided.pipeline.load_state_dict(kept)
+    return max(one - two for one, two in zip(exact, found, strict=True))

@@ -1,0 +1,49 @@
+"""What float16 weights lose."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_gradnet.config.noise import GaussianNoise
+from napari_gradnet.training.validate import lost_by_rounding, validate
+
+CPU = torch.device("cpu")
+
+
+class Shifted(nn.Module):
+    """Takes the noisy image for the clean one and adds its only weight."""
+
+    def __init__(self, offset: float) -> None:
+        super().__init__()
+        self.pipeline = nn.Module()
+        self.pipeline.offset = nn.Parameter(torch.tensor(offset))
+
+    def given_guide(self, noisy: Tensor, clean: Tensor) -> None:
+        return None
+
+    def denoise(self, noisy: Tensor, guide: None) -> tuple[Tensor, None]:
+        return noisy + self.pipeline.offset, guide
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e-8, 0.1])
+def test_the_loss_is_that_of_rounded_weights(offset: float) -> None:
+    images = [(torch.full((1, 64, 64), 0.5), None)] * 2
+    noises = [GaussianNoise(sigma=0.1), GaussianNoise(sigma=10.0)]
+    guided = Shifted(offset)
+    rounded = Shifted(float(torch.tensor(offset).half()))
+    found = lost_by_rounding(guided, images, noises, CPU)
+    wanted = [
+        one - two
+        for one, two in zip(
+            validate(guided, images, noises, CPU).denoised,
+            validate(rounded, images, noises, CPU).denoised,
+            strict=True,
+        )
+    ]
+    assert found == max(wanted)
+    if offset == 0.1:  # float16 holds 0.09998
+        assert found != 0
+    assert guided.pipeline.offset.item() == pytest.approx(offset, rel=1e-6)
+    assert guided.training
