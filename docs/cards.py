@@ -89,8 +89,8 @@ CARDS = {
         "effect, take `gradnet-real`), JPEG artefacts, or grey microscopy.",
         about=f"{FAST} Of the 48 hidden units of its channel attentions training left "
         "one alive: the attention does little.",
-        fails="At sigma 25 the finest waves of the zone plate and faint texture are "
-        "taken for noise, and small letters lose contrast:",
+        fails="At sigma 25 the very finest waves of the zone plate and faint texture "
+        "are taken for noise:",
         recipe="gradnet-fast-color",
         command="gradnet benchmark card gradnet-fast-color CBSD68 Kodak24 McMaster "
         "--crop Kodak24=500",
