@@ -38,6 +38,7 @@ __all__ = [
     "check_command",
     "current_session",
     "last_line",
+    "of_the_kept",
     "open_session",
 ]
 
@@ -359,7 +360,9 @@ class TrainingSession(QObject):
     def _finished(self, event: dict[str, Any]) -> None:
         self._written = Path(event["model"])
         # a process that was stopped may have validated once more without being heard
-        self.history.best_psnr = _of_the_kept(self._metrics())
+        known = of_the_kept(self._metrics())
+        if known is not None:
+            self.history.best_psnr = known
 
     def _so_far(self) -> str:
         points = self.history.loss.points
@@ -395,7 +398,7 @@ class TrainingSession(QObject):
         picture = self.folder / "pictures" / "latest-0.png"
         self.history.picture = picture if picture.exists() else None
         rows = self._metrics()
-        self.history.best_psnr = _of_the_kept(rows)
+        self.history.best_psnr = of_the_kept(rows)
         for row in rows:
             self.history.psnr.add(row["step"], row["psnr"])
             if "loss" in row:
@@ -404,7 +407,7 @@ class TrainingSession(QObject):
             self.message = f"Paused {self._so_far()}."
 
 
-def _of_the_kept(rows: list[dict[str, float]]) -> float | None:
+def of_the_kept(rows: list[dict[str, float]]) -> float | None:
     """PSNR of the weights that are the model so far; of none in an empty run."""
     kept = [row["psnr"] for row in rows if row.get("kept")]
     if kept:
