@@ -212,6 +212,13 @@ def load_data(
             source.scales,
             patch_size,
         )
+        if not images:
+            sizes = ", ".join(f"{scale:g}" for scale in source.scales)
+            msg = (
+                f"no image of {', '.join(source.clean)} has {patch_size} pixels when "
+                f"shrunk to {sizes}: add 1 to scales, or lower training.patch_size"
+            )
+            raise ConfigError(msg)
         data.sources.append(Source(source, ImageStore(images), noisy, names_kept))
     for source in config.validation.sources:
         loaded = load_images(source, channels, 16, arrays)

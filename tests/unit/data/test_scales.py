@@ -73,6 +73,13 @@ def test_no_copy_of_a_held_out_image_is_trained_on(rng: np.random.Generator) -> 
     assert {tuple(clean.shape) for clean, _ in data.validation} == {(1, 64, 64)}
 
 
+def test_scales_that_leave_nothing_are_told() -> None:
+    source = {"clean": "array:a", "noise": GAUSS, "scales": [0.5, 0.25]}
+    config = DataConfig.parse({"train": [source]}, "data")
+    with pytest.raises(ConfigError, match=r"48 pixels when shrunk to 0.5, 0.25: add 1"):
+        load_data(config, 1, 48, {"a": [waves(8, 64)[0]] * 2})
+
+
 def test_pairs_and_wrong_scales_are_refused() -> None:
     with pytest.raises(ConfigError, match="scales are for clean images"):
         SourceConfig.parse({"clean": "a", "noisy": "b", "scales": [1, 0.5]}, "source")
