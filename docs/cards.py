@@ -42,8 +42,8 @@ def _pipeline(units: int) -> str:
     return (
         "The whole GradNet pipeline on a pixel-unshuffled grid: a 7-layer DnCNN "
         "(trained jointly) makes the guide, its Sobel gradient is fused after the "
-        f"first convolution (GradNet-II), 3 residual modules of {units} units follow; no "
-        "BatchNorm."
+        f"first convolution (GradNet-II), 3 residual modules of {units} units follow; "
+        "no BatchNorm."
     )
 
 
@@ -110,14 +110,15 @@ CARDS = {
         use="Photos of real cameras, 8 or 16 bits a channel, noise not told (blind).",
         limits="Not for microscopy or grey images. On strong white noise "
         "`gradnet-fast-color` is better.",
-        about=f"{_pipeline(3)} Three fifths of the training patches are pairs of "
-        "PolyU (one frame and the mean of many, laid on each other, compressed again), "
-        "the rest photos with a camera's noise behind demosaicking, white balance, "
-        "colour matrix, tone curve, noise reduction and JPEG, and white noise. The test "
-        "crops' format, noise and gains were looked at to find what the training "
-        "lacked, and a version was given up for a test crop that it harmed: these "
-        "figures are no blind test. The weights are the last ones of the run: the "
-        "held-out scene says little about others, and no test crop had a say in it.",
+        about=f"{_pipeline(3)} "
+        "Three fifths of the training patches are pairs of PolyU (one frame and the "
+        "mean of many, laid on each other, compressed again), the rest photos with "
+        "a camera's noise behind demosaicking, white balance, colour matrix, tone "
+        "curve, noise reduction and JPEG, and white noise. The test crops' format, "
+        "noise and gains were looked at to find what the training lacked, and a "
+        "version was given up for a test crop that it harmed: these figures are no "
+        "blind test. The weights are the last ones of the run: the held-out scene "
+        "says little about others, and no test crop had a say in it.",
         fails="With the noise of a camera of 500 electrons at full scale it harms the "
         "finest waves (period 2 to 3 pixels) and leaves speckles on black:",
         recipe="gradnet-real",
