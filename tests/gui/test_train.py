@@ -18,7 +18,8 @@ from napari_gradnet.widgets._train_form import (
     PAIR_FOLDERS,
     PAIR_LAYERS,
 )
-from napari_gradnet.widgets._train_session import Curve, current_session
+from napari_gradnet.widgets._train_history import Curve
+from napari_gradnet.widgets._train_session import current_session
 from napari_gradnet.widgets.denoise import DenoiseWidget
 from napari_gradnet.widgets.train import TrainWidget
 

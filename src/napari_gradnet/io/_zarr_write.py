@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_gradnet.io._zarr_plan import LevelPlan, VolumePlan, ZarrLayout
+    from napari_gradnet.io._zarr_layout import ZarrLayout
+    from napari_gradnet.io._zarr_plan import LevelPlan, VolumePlan
 
 __all__ = [
     "ZarrVolume",

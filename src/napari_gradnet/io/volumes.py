@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from napari_gradnet.io._zarr_array import CheckedArray, open_checked
 from napari_gradnet.io._zarr_copy import check_rest, copy_rest, remove_leftovers
+from napari_gradnet.io._zarr_layout import Compression, ZarrLayout
 from napari_gradnet.io._zarr_plan import (
-    Compression,
     LevelPlan,
     VolumePlan,
-    ZarrLayout,
     plan_empty,
     plan_volume,
 )

@@ -8,14 +8,12 @@ that its input has ended).
 from __future__ import annotations
 
 import atexit
-import csv
 import json
 import logging
 import os
 import shlex
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +27,19 @@ from qtpy.QtCore import (  # type: ignore[attr-defined]
 
 from napari_gradnet.errors import TrainingError
 from napari_gradnet.widgets._timing import TimeLeft
+from napari_gradnet.widgets._train_history import (
+    History,
+    of_the_kept,
+    read_metrics,
+)
 from napari_gradnet.widgets._train_keep import keep_model
 
 __all__ = [
     "ACTIVE",
-    "Curve",
     "TrainingSession",
     "check_command",
     "current_session",
     "last_line",
-    "of_the_kept",
     "open_session",
 ]
 
@@ -47,8 +48,6 @@ logger = logging.getLogger(__name__)
 _GRADNET = "import sys; from napari_gradnet.cli import main; sys.exit(main())"
 #: States in which there is a process.
 ACTIVE = ("starting", "running", "pausing", "finishing")
-#: Points of a curve; where there are more, neighbours are averaged.
-_MOST_POINTS = 512
 #: Milliseconds that napari waits at its end for a checkpoint.
 _PATIENCE = 30_000
 _INTERRUPTED = 130
@@ -60,39 +59,6 @@ def check_command(folder: Path) -> list[str]:
     """Arguments of Python that estimate a training."""
     config = str(folder / "config.yaml")
     return ["-c", _GRADNET, "train", config, "--check", "--events"]
-
-
-class Curve:
-    """Points in the order in which they came, thinned by averaging neighbours."""
-
-    def __init__(self) -> None:
-        self.points: list[tuple[float, float]] = []
-        self._width = 1
-        self._sum, self._count, self._last = 0.0, 0, 0.0
-
-    def add(self, x: float, y: float) -> None:
-        """Add a point."""
-        self._sum, self._count, self._last = self._sum + y, self._count + 1, x
-        if self._count < self._width:
-            return
-        self.points.append((x, self._sum / self._count))
-        self._sum, self._count = 0.0, 0
-        if len(self.points) >= _MOST_POINTS:
-            pairs = zip(self.points[::2], self.points[1::2], strict=True)
-            self.points = [(b[0], (a[1] + b[1]) / 2) for a, b in pairs]
-            self._width *= 2
-
-
-@dataclass
-class _History:
-    """What was measured so far."""
-
-    loss: Curve = field(default_factory=Curve)
-    psnr: Curve = field(default_factory=Curve)
-    noisy_psnr: float | None = None
-    best_psnr: float | None = None
-    progress: float = 0.0
-    picture: Path | None = None
 
 
 class TrainingSession(QObject):
@@ -126,7 +92,7 @@ class TrainingSession(QObject):
         self.state, self.message = "paused", "Not started yet."
         self.hint = ""
         self.notes: list[str] = []
-        self.history = _History()
+        self.history = History.of_run(folder)
         self.model: Path | None = None
         self._written: Path | None = None
         self._finish = False
@@ -134,7 +100,8 @@ class TrainingSession(QObject):
         self._time = TimeLeft()
         self._lines, self._errors = b"", ""
         self._process: QProcess | None = None
-        self._read_history()
+        if self.checkpoint:
+            self.message = f"Paused {self._so_far()}."
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.shut_down)
@@ -360,7 +327,7 @@ class TrainingSession(QObject):
     def _finished(self, event: dict[str, Any]) -> None:
         self._written = Path(event["model"])
         # a process that was stopped may have validated once more without being heard
-        known = of_the_kept(self._metrics())
+        known = of_the_kept(read_metrics(self.folder))
         if known is not None:
             self.history.best_psnr = known
 
@@ -379,41 +346,6 @@ class TrainingSession(QObject):
         elif best is not None:
             text += f" Held-out images: {best:.2f} dB denoised."
         return text
-
-    def _metrics(self) -> list[dict[str, float]]:
-        """Validations that the run folder holds; up to a line that is broken."""
-        rows: list[dict[str, float]] = []
-        with (
-            suppress(OSError, ValueError, KeyError),
-            (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as stream,
-        ):
-            for row in csv.DictReader(stream):
-                values = {"step": float(row["step"]), "psnr": float(row["psnr"])}
-                values |= {k: float(row[k]) for k in ("loss", "kept") if row.get(k)}
-                rows.append(values)
-        return rows
-
-    def _read_history(self) -> None:
-        """Take up the curves of a run folder."""
-        picture = self.folder / "pictures" / "latest-0.png"
-        self.history.picture = picture if picture.exists() else None
-        rows = self._metrics()
-        self.history.best_psnr = of_the_kept(rows)
-        for row in rows:
-            self.history.psnr.add(row["step"], row["psnr"])
-            if "loss" in row:
-                self.history.loss.add(row["step"], row["loss"])
-        if self.checkpoint:
-            self.message = f"Paused {self._so_far()}."
-
-
-def of_the_kept(rows: list[dict[str, float]]) -> float | None:
-    """PSNR of the weights that are the model so far; of none in an empty run."""
-    kept = [row["psnr"] for row in rows if row.get("kept")]
-    if kept:
-        return kept[-1]
-    # folders of older versions hold no such column
-    return max((row["psnr"] for row in rows), default=None)
 
 
 def last_line(errors: str, code: int) -> str:

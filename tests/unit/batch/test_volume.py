@@ -51,7 +51,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def _small_units(monkeypatch: pytest.MonkeyPatch) -> None:
     """Units of single chunks, so that a small volume has many of them."""
-    monkeypatch.setattr("napari_gradnet.batch.volume.MAX_UNIT_BYTES", 6000)
+    monkeypatch.setattr("napari_gradnet.batch.volume_open.MAX_UNIT_BYTES", 6000)
 
 
 def network(path: Path, **options: Any) -> NetworkOperation:
@@ -209,15 +209,15 @@ def test_deep_chunks_are_cut_into_planes_for_them(
     data = ramp((6, 40, 45))
     path = write_ome(tmp_path / "in", data, "zyx", chunks=(6, 16, 16))
     operation = NaiveOperation("median", sigma=900.0)
-    monkeypatch.setattr("napari_gradnet.io._zarr_plan._MAX_SHARD_BYTES", 10_000)
-    monkeypatch.setattr("napari_gradnet.batch.volume.MAX_UNIT_BYTES", 16_000)
+    monkeypatch.setattr("napari_gradnet.io._zarr_layout._MAX_SHARD_BYTES", 10_000)
+    monkeypatch.setattr("napari_gradnet.batch.volume_open.MAX_UNIT_BYTES", 16_000)
     job = VolumeJob(path, tmp_path / "out", operation)
     assert run(job) == "chunks are single planes, made as a whole"
     assert zarr.open_array(tmp_path / "out" / "0").chunks == (1, 16, 16)
     whole = naive_denoise(data, "median", sigma=900.0, axes="ZYX")
     np.testing.assert_array_equal(everything(tmp_path / "out"), whole)
     layout = ZarrLayout(chunks={"Z": 6})
-    monkeypatch.setattr("napari_gradnet.batch.volume.MAX_WHOLE_VALUES", 10_000)
+    monkeypatch.setattr("napari_gradnet.batch.volume_open.MAX_WHOLE_VALUES", 10_000)
     with pytest.raises(InputError, match="give chunks of one plane"):
         VolumeJob(path, tmp_path / "out2", operation, layout=layout).prepare()
 

@@ -237,7 +237,7 @@ def test_format_2_has_no_shards(tmp_path: Path) -> None:
 def test_large_shards_become_smaller_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_gradnet.io._zarr_plan._MAX_SHARD_BYTES", 4096)
+    monkeypatch.setattr("napari_gradnet.io._zarr_layout._MAX_SHARD_BYTES", 4096)
     path = write_ome(
         tmp_path / "in",
         ramp((4, 64, 64)),

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("napari")
 
-from napari_gradnet.widgets._train_session import of_the_kept
+from napari_gradnet.widgets._train_history import of_the_kept
 
 
 @pytest.mark.parametrize(
