@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ NUM_VIEWS = 8
 #: Most memory that one forward pass may take on the CPU, bytes.
 CPU_BUDGET = 3 << 28
 #: Most pixels of a tile, halo included, on the CPU: larger ones fall out of its caches
-#: (a quarter slower at 1024 x 1024).
+#: (a quarter slower at 1024 x 1024; a second pass for statistics costs more).
 CPU_PIXELS = 600**2
 #: Share of the free memory that it may take.
 FREE_SHARE = 0.5
@@ -100,11 +99,17 @@ class PlaneDenoiser:
 
     def steady_tile(self, size: tuple[int, int]) -> int:
         """Side of the tiles for planes of a size, pixels, whatever memory is free."""
-        return fit_tile(size, self.halo, self.alignment, min(self._whole, self._most()))
+        return self._fit(size, self._whole)
 
-    def _most(self) -> int:
-        """Pixels of a tile beyond which the device gains nothing."""
-        return CPU_PIXELS if self.model.device.type == "cpu" else sys.maxsize
+    def _fit(self, size: tuple[int, int], most: int) -> int:
+        if self.model.device.type == "cpu" and not self._is_one_pass(size, most):
+            most = min(most, CPU_PIXELS)
+        return fit_tile(size, self.halo, self.alignment, most)
+
+    def _is_one_pass(self, size: tuple[int, int], most: int) -> bool:
+        """Whether the pass that gathers a plane's statistics may be the only one."""
+        fits = size[0] * size[1] <= most
+        return fits and self.has_attention and not self._needs_windows(size)
 
     def _max_pixels(self) -> int:
         device = self.model.device
@@ -112,12 +117,12 @@ class PlaneDenoiser:
             budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]
         else:
             budget = min(CPU_BUDGET, FREE_SHARE * psutil.virtual_memory().available)
-        return min(self._most(), int(budget / bytes_per_pixel(self.model.pipeline)))
+        return int(budget / bytes_per_pixel(self.model.pipeline))
 
     def tile_for(self, size: tuple[int, int]) -> int:
         """Side of the tiles for planes of a size, pixels."""
         if self._tile is None:
-            return fit_tile(size, self.halo, self.alignment, self._max_pixels())
+            return self._fit(size, self._max_pixels())
         return -(-self._tile // self.alignment) * self.alignment
 
     def count_tiles(self, size: tuple[int, int]) -> int:

@@ -69,6 +69,28 @@ def test_many_tiles_equal_the_whole(models: Models, name: str) -> None:
     assert np.allclose(denoiser.denoise(image), plain(model, image), atol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "tiles"), [("gradnet", 1), ("grey", 12)])
+def test_a_plane_that_is_seen_whole_takes_one_pass(
+    models: Models, name: str, tiles: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denoiser = PlaneDenoiser(opened(models, name))
+    most = (30 + 2 * denoiser.halo) ** 2
+    monkeypatch.setattr("napari_gradnet.inference.plane.CPU_PIXELS", most)
+    assert most < 97 * 83
+    assert denoiser.has_attention == (tiles == 1)
+    assert denoiser.count_tiles((97, 83)) == tiles
+    assert denoiser.steady_tile((97, 83)) == denoiser.tile_for((97, 83))
+    calls = []
+    run = denoiser.run_network
+    monkeypatch.setattr(
+        denoiser, "run_network", lambda *parts: calls.append(0) or run(*parts)
+    )
+    denoiser.denoise(plane(denoiser.model, (97, 83)))
+    assert len(calls) == tiles
+    # statistics of a larger plane come from windows
+    assert denoiser.count_tiles((2048, 1024)) > 1
+
+
 @pytest.mark.parametrize("name", ["noisy-guide", "bm3d-guide", "bm3d-guide-color"])
 def test_guides_from_outside_are_cut_like_the_image(models: Models, name: str) -> None:
     model = opened(models, name)
