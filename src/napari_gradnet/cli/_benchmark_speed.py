@@ -7,11 +7,7 @@ from typing import Any
 
 import click
 
-from napari_gradnet.cli._benchmark_options import (
-    DEVICE,
-    MODELS,
-    PRECISION,
-)
+from napari_gradnet.cli._benchmark_options import DEVICE, MODELS, PRECISION
 
 __all__ = ["batch", "inference", "overhead", "stack", "training", "volume"]
 

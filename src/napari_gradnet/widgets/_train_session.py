@@ -27,11 +27,7 @@ from qtpy.QtCore import (  # type: ignore[attr-defined]
 
 from napari_gradnet.errors import TrainingError
 from napari_gradnet.widgets._timing import TimeLeft
-from napari_gradnet.widgets._train_history import (
-    History,
-    of_the_kept,
-    read_metrics,
-)
+from napari_gradnet.widgets._train_history import History, of_the_kept, read_metrics
 from napari_gradnet.widgets._train_keep import keep_model
 
 __all__ = [
