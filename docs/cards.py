@@ -154,8 +154,8 @@ CARDS = {
         "benchmark accuracy Set12 --grey --noise gaussian=1`).",
         about=f"{FAST} A quarter of the training patches have the noise of counts. "
         f"{COUNTS}",
-        fails="At sigma 25 waves of 2 to 3 pixels and faint texture are taken for "
-        "noise:",
+        fails="At sigma 25 waves of hardly more than 2 pixels and faint texture are "
+        "taken for noise:",
         recipe="gradnet-fast-gray",
         command="gradnet benchmark card gradnet-fast-gray Set12 CBSD68 --grey",
         data=GREY,
@@ -207,7 +207,7 @@ CARDS = {
         limits="Not for correlated noise or fixed patterns.",
         about="DN-ResNet with 13 layers and a global skip, grown from 5 layers by "
         "cascade training, edge-aware loss (a).",
-        fails="At sigma 25 waves of 2 to 4 pixels and faint texture are taken for "
+        fails="At sigma 25 waves of 2 to 3 pixels and faint texture are taken for "
         "noise, and small letters lose strokes:",
         recipe="dn-resnet-13-gray",
         command="gradnet benchmark card dn-resnet-13-gray Set12 CBSD68 --grey",
