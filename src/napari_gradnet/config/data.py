@@ -9,7 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from napari_gradnet.config.base import FrozenModel
 from napari_gradnet.config.noise import GaussianNoise, NoiseConfig
 
-__all__ = ["DataConfig", "SourceConfig", "ValidationConfig"]
+__all__ = ["DRAWN_PREFIX", "DataConfig", "SourceConfig", "ValidationConfig"]
+
+DRAWN_PREFIX = "drawn:"
 
 
 class SourceConfig(FrozenModel):
@@ -84,6 +86,10 @@ class SourceConfig(FrozenModel):
             raise ValueError(msg)
         if self.pairs and self.noisy:
             msg = "pairs name both images: remove noisy"
+            raise ValueError(msg)
+        paired = self.noisy + (self.clean if self.noisy else ())
+        if any(pattern.startswith(DRAWN_PREFIX) for pattern in paired):
+            msg = "drawn images are clean and have no noisy partners: add noise to them"
             raise ValueError(msg)
         for name in ("fit_clean", "fit_lighting", "align"):
             if getattr(self, name) and not (self.pairs or self.noisy):

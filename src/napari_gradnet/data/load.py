@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_gradnet.axes import resolve_axes
+from napari_gradnet.config.data import DRAWN_PREFIX
 from napari_gradnet.data.drawn import draw_image
 from napari_gradnet.data.files import expand_paths, read_image, to_channels
 from napari_gradnet.data.pairs import (
@@ -36,7 +37,6 @@ __all__ = ["ARRAY_PREFIX", "LoadedImages", "load_images"]
 logger = logging.getLogger(__name__)
 
 ARRAY_PREFIX = "array:"
-DRAWN_PREFIX = "drawn:"
 #: Images held in memory at once, 37 kB a channel.
 MOST_DRAWN = 10_000
 #: Pairs of a source whose alignment is checked, spread over it.

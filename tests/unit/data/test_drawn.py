@@ -67,3 +67,15 @@ def test_they_feed_batches() -> None:
 def test_a_number_is_asked_for(name: str) -> None:
     with pytest.raises(ConfigError, match="say how many images to draw"):
         load_images(source(name), 1, 16)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        {"clean": "drawn:3", "noisy": "array:a"},
+        {"clean": "array:a", "noisy": ["array:a", "drawn:3"]},
+    ],
+)
+def test_they_are_no_half_of_a_pair(pairs: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="drawn images are clean"):
+        SourceConfig.parse(pairs, "source")
