@@ -418,6 +418,19 @@ def test_noise_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert f"Error: {paths[1]}: " in err
 
 
+def test_noise_of_each_channel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in.tif"
+    rng = np.random.default_rng(0)
+    levels = np.array([5, 40])[:, None, None]
+    stack = rng.normal(1000, levels, (5, 2, 96, 96)).astype(np.float32)
+    tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZCYX"})
+    assert run("noise", "--json", path) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["channel_sigmas"] == pytest.approx([5, 40], rel=0.1)
+
+
 def test_noise_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.tif"
     flat = np.random.default_rng(0).normal(1000, 30, (96, 96))

@@ -63,12 +63,12 @@ def describe_noise(
     axes : str, optional
         Where the file's own are missing or wrong.
     num_planes : int
-        Most planes to read.
+        Most planes to read, of all channels together; one of each at least.
 
     Returns
     -------
     NoiseEstimate
-        In the units of the file.
+        In the units of the file, with a sigma for each channel.
 
     Raises
     ------
@@ -78,7 +78,11 @@ def describe_noise(
     from napari_gradnet.io import open_image
 
     with open_image(path, axes=axes) as source:
-        planes = np.stack(list(source.sample_planes(num_planes)))
+        count = len(source.axes.spread_planes(1))
+        numbers = source.axes.spread_planes(max(1, num_planes // count))
+        planes = np.stack(
+            [[source.read_plane(k) for k in picks] for picks in numbers.values()]
+        )
         if not source.axes.is_rgb:
-            return estimate_noise(planes)
+            return estimate_noise(planes, channel_axis=0)
         return estimate_noise(planes[..., :3], channel_axis=-1)
