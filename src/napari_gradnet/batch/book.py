@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.batch.events import BatchReport, FileEvent, FileReport
 from napari_gradnet.batch.failures import explain_failure, is_final
+from napari_gradnet.batch.file_run import FileRun, Remaining
 from napari_gradnet.batch.identity import differences
 from napari_gradnet.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_gradnet.batch.events import FileState
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from napari_gradnet.batch.job import Job, UnitResult
     from napari_gradnet.batch.journal import Entry, Journal
 
-__all__ = ["Book", "ChangedOptionsError", "FileRun"]
+__all__ = ["Book", "ChangedOptionsError"]
 
 #: Seconds between two ``progress`` events of one file.
 _PROGRESS_SECONDS = 0.1
@@ -36,48 +37,6 @@ _PROGRESS_SECONDS = 0.1
 
 class ChangedOptionsError(InputError):
     """An output was begun or made with other options: nothing is done."""
-
-
-class FileRun:
-    """One file on its way through an engine.
-
-    Attributes
-    ----------
-    task : Task
-    job : Job
-    number : int
-        Place in the batch, from 1.
-    finished : frozenset of str
-        Units that an earlier run has done.
-    stages : sequence of sequence of str
-        The job's, without the finished units being left out.
-    error : BaseException or None
-        Why the file fails; its units are dropped from then on.
-    pending : int
-        Units on their way.
-    fed : bool
-        Whether all units of the stage are on their way or done.
-    """
-
-    def __init__(self, task: Task, job: Job, number: int, entry: Entry | None) -> None:
-        self.task = task
-        self.job = job
-        self.number = number
-        self.finished = frozenset(entry.units if entry else ())
-        self.stages: Sequence[Sequence[str]] = ()
-        self.error: BaseException | None = None
-        self.pending = 0
-        self.fed = False
-        self.done = 0
-        self.total = 0
-        self.values = 0
-        self.began = time.monotonic()
-        self.told = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the file was started."""
-        return time.monotonic() - self.began
 
 
 class Book:
@@ -116,14 +75,9 @@ class Book:
         self._restart = restart
         self._guard = threading.Lock()
         self._telling = threading.Lock()
-        self._began = time.monotonic()
         self._numbers: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
-        self._bytes_waiting = 0
-        #: Bytes and values of files that were opened: values a byte, for the estimate.
-        self._known_bytes = self._known_values = 0
-        self._values_left = 0.0
-        self._values_done = 0.0
+        self._remaining = Remaining()
 
     # -------------------------------------------------------------------- events
     def _tell(
@@ -144,19 +98,10 @@ class Book:
                 run.total if run else 0,
                 run.seconds if run else 0.0,
                 message,
-                self._time_left(),
+                self._remaining.seconds,
                 len(self.reports),
             )
             self.events.put(event)
-
-    def _time_left(self) -> float | None:
-        seconds = time.monotonic() - self._began
-        if not self._values_done or seconds < 0.5:
-            return None
-        left = max(self._values_left, 0.0)
-        if self._known_bytes:
-            left += self._bytes_waiting * self._known_values / self._known_bytes
-        return left * seconds / self._values_done
 
     def queue(self, task: Task) -> None:
         """Take a task into the batch."""
@@ -164,7 +109,7 @@ class Book:
         with self._guard:
             self._numbers[task.name] = len(self._numbers) + 1
             self._sizes[task.name] = size
-            self._bytes_waiting += size
+        self._remaining.wait(size)
         self._tell(task, "queued")
 
     # --------------------------------------------------------------------- files
@@ -190,8 +135,7 @@ class Book:
         ChangedOptionsError
             The output was begun with other options: the whole run should stop.
         """
-        with self._guard:
-            self._bytes_waiting -= self._sizes[task.name]
+        self._remaining.begin(self._sizes[task.name])
         run: FileRun | None = None
         try:
             run = self._open(task)
@@ -292,11 +236,7 @@ class Book:
         run.total = sum(len(stage) for stage in run.stages)
         run.values = run.job.num_values
         run.done = len(run.finished)
-        with self._guard:
-            size = self._sizes[run.task.name]
-            self._known_bytes += size
-            self._known_values += run.values if size else 0
-            self._values_left += run.values * (1 - run.done / max(run.total, 1))
+        self._remaining.open(run, self._sizes[run.task.name])
 
     def unit_done(self, run: FileRun, result: UnitResult) -> None:
         """Take note of a finished unit.
@@ -311,13 +251,11 @@ class Book:
             self.journal.unit(run.task.name, result)
         with self._guard:
             run.done += 1
-            share = run.values / max(run.total, 1)
-            self._values_done += share
-            self._values_left -= share
             now = time.monotonic()
             quiet = now - run.told < _PROGRESS_SECONDS and run.done < run.total
             if not quiet:
                 run.told = now
+        self._remaining.count(run.values / max(run.total, 1))
         if not quiet:
             self._tell(run.task, "progress", run)
 
@@ -405,8 +343,7 @@ class Book:
         if run is not None:
             if not gone:  # else its output may stand where it went to
                 self.journal.failed(task.name, message)
-            with self._guard:
-                self._values_left -= run.values * (1 - run.done / max(run.total, 1))
+            self._remaining.drop(run)
         seconds = run.seconds if run else 0.0
         self._report(
             FileReport(task.source, task.target, "failed", seconds, message=message)
@@ -421,8 +358,8 @@ class Book:
         """What became of the batch."""
         return BatchReport(
             tuple(self.reports),
-            time.monotonic() - self._began,
-            self._values_done / 1e6,
+            self._remaining.elapsed,
+            self._remaining.values_done / 1e6,
             workers,
             utilisation,
         )

@@ -26,8 +26,9 @@ from napari_gradnet.errors import InputError, MissingDependencyError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from napari_gradnet.batch.book import Book, FileRun
+    from napari_gradnet.batch.book import Book
     from napari_gradnet.batch.events import FileEvent
+    from napari_gradnet.batch.file_run import FileRun
     from napari_gradnet.batch.inputs import Task
     from napari_gradnet.batch.job import Job
 

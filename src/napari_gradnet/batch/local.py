@@ -21,8 +21,9 @@ from napari_gradnet.batch.job import UnitResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from napari_gradnet.batch.book import Book, FileRun
+    from napari_gradnet.batch.book import Book
     from napari_gradnet.batch.events import FileEvent
+    from napari_gradnet.batch.file_run import FileRun
     from napari_gradnet.batch.inputs import Task
 
 __all__ = ["LocalEngine"]
