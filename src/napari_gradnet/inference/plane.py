@@ -38,9 +38,11 @@ logger = logging.getLogger(__name__)
 NUM_VIEWS = 8
 #: Most memory that one forward pass may take on the CPU, bytes.
 CPU_BUDGET = 3 << 28
-#: Most pixels of a tile, halo included, on the CPU: larger ones fall out of its caches
-#: (a quarter slower at 1024 x 1024; a second pass for statistics costs more).
+#: Most pixels of a tile, halo included, on the CPU: larger ones fall out of its caches.
 CPU_PIXELS = 600**2
+#: The same for networks that run in strips; a plane that gives its statistics as a
+#: whole is one tile.
+CPU_PIXELS_IN_STRIPS = 1 << 20
 #: Share of the free memory that it may take.
 FREE_SHARE = 0.5
 SMALLEST_TILE = 32
@@ -102,14 +104,9 @@ class PlaneDenoiser:
         return self._fit(size, self._whole)
 
     def _fit(self, size: tuple[int, int], most: int) -> int:
-        if self.model.device.type == "cpu" and not self._is_one_pass(size, most):
-            most = min(most, CPU_PIXELS)
+        if self.model.device.type == "cpu":
+            most = min(most, CPU_PIXELS_IN_STRIPS if self.has_attention else CPU_PIXELS)
         return fit_tile(size, self.halo, self.alignment, most)
-
-    def _is_one_pass(self, size: tuple[int, int], most: int) -> bool:
-        """Whether the pass that gathers a plane's statistics may be the only one."""
-        fits = size[0] * size[1] <= most
-        return fits and self.has_attention and not self._needs_windows(size)
 
     def _max_pixels(self) -> int:
         device = self.model.device

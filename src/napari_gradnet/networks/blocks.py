@@ -19,13 +19,21 @@ __all__ = [
     "Grid",
     "GridNetwork",
     "ImageNetwork",
+    "as_computed",
     "conv3x3",
     "convolution_radius",
     "exactly",
     "global_average",
+    "in_strips",
     "init_kaiming",
+    "layout",
     "quieten",
 ]
+
+
+#: Values of a tensor in a strip, and its rows in multiples of the radius, at least.
+_STRIP_VALUES = 1 << 23
+_STRIP_RADII = 8
 
 
 class ImageNetwork(nn.Module, ABC):
@@ -59,6 +67,66 @@ def exactly(layer: nn.Module, features: Tensor) -> Tensor:
         return result
     with torch.autocast(kind, enabled=False):
         result = layer(features.float())
+    return result
+
+
+def layout(features: Tensor) -> torch.memory_format:
+    """How features lie in the memory: two layouts in one layer are slow."""
+    if features.is_contiguous(memory_format=torch.channels_last):
+        return torch.channels_last
+    return torch.contiguous_format
+
+
+def as_computed(features: Tensor) -> Tensor:
+    """Features in the precision that the convolutions around run in.
+
+    Each layer would round them anyway; what lies between would stay slow and large.
+    """
+    kind = features.device.type
+    if not torch.is_autocast_enabled(kind):
+        return features
+    return features.to(torch.get_autocast_dtype(kind))
+
+
+def in_strips(
+    function: Callable[[Tensor], Tensor], image: Tensor, radius: int, channels: int
+) -> Tensor:
+    """Run layers on some rows at a time: what lies between them takes little memory.
+
+    Large tensors cost more than their arithmetic: they leave the processor's caches,
+    and the system hands out the memory of each anew. Without gradients only.
+
+    Parameters
+    ----------
+    function : callable
+        Image to image of the same rows and columns.
+    image : Tensor, shape (N, C, H, W)
+        What it is given.
+    radius : int
+        Rows around an output row that it depends on.
+    channels : int
+        The most that a tensor has on the way.
+    """
+    rows = image.shape[2]
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return function(image)
+    strip = max(_STRIP_RADII * radius, _STRIP_VALUES // (channels * image.shape[3]))
+    if rows <= strip:
+        return function(image)
+    strip = -(-rows // -(-rows // strip))  # all of about the same size
+    result = torch.empty(0)
+    for start in range(0, rows, strip):
+        stop = min(start + strip, rows)
+        first = max(0, start - radius)
+        part = function(image[:, :, first : stop + radius])
+        if start == 0:
+            result = torch.empty(
+                (*part.shape[:2], rows, part.shape[3]),
+                dtype=part.dtype,
+                device=part.device,
+                memory_format=layout(part),
+            )
+        result[:, :, start:stop] = part[:, :, start - first : stop - first]
     return result
 
 
@@ -99,8 +167,15 @@ def convolution_radius(network: nn.Module) -> int:
 
 
 def global_average(features: Tensor) -> Tensor:
-    """Mean over all pixels, shape (N, C, 1, 1)."""
-    return features.mean((2, 3), keepdim=True, dtype=torch.float32)
+    """Mean over all pixels, shape (N, C, 1, 1), in float32."""
+    if features.dtype == torch.float32:
+        return features.mean((2, 3), keepdim=True)
+    # a few rows at a time: the sum first makes float32 numbers of all that it gets
+    parts = [
+        rows.sum((2, 3), keepdim=True, dtype=torch.float32)
+        for rows in features.split(32, 2)
+    ]
+    return torch.stack(parts).sum(0) / features.shape[2:].numel()
 
 
 class ChannelAttention(nn.Module):
@@ -132,10 +207,12 @@ class ChannelAttention(nn.Module):
         self.pooling: Callable[[Tensor], Tensor] = global_average
 
     def forward(self, features: Tensor) -> Tensor:
-        """Weighted features, shape of `features`."""
+        """Weighted features, shape of `features`, which may be overwritten."""
         pooled = self.pooling(features).to(features.dtype)
         weights = torch.sigmoid(self.excite(F.relu(self.squeeze(pooled))))
-        return features * weights
+        if torch.is_grad_enabled():
+            return features * weights
+        return features.mul_(weights)
 
 
 class Grid(nn.Module):
@@ -226,7 +303,7 @@ class GridNetwork(ImageNetwork):
     def first_features(self, image: Tensor) -> Tensor:
         """Features, shape (N, F, h, w), of an image on the grid."""
         head = exactly(self.head, image) if self.exact_head else self.head(image)
-        return torch.relu(head)
+        return head.relu_()
 
     def reconstruct(self, features: Tensor, like: Tensor) -> Tensor:
         """Image of the last features, of the size of the image `like`."""

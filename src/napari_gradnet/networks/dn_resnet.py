@@ -50,7 +50,8 @@ class ResBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features, shape (N, 32, H, W)."""
-        return features + self.conv2(torch.relu(self.conv1(features)))
+        inner = self.conv1(features).relu_()
+        return self.conv2(inner).add_(features)
 
 
 class SeparableBlock(nn.Module):
@@ -63,8 +64,8 @@ class SeparableBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features, shape (N, 32, H, W)."""
-        inner = torch.relu(self.pointwise(torch.relu(self.depthwise(features))))
-        return features + inner
+        inner = self.pointwise(self.depthwise(features).relu_())
+        return features + inner.relu_()
 
 
 class DnResNet(ImageNetwork):
@@ -115,6 +116,6 @@ class DnResNet(ImageNetwork):
         -------
         Tensor, shape (N, C, H, W)
         """
-        features = torch.relu(self.shrink(torch.relu(self.head(noisy))))
+        features = self.shrink(self.head(noisy).relu_()).relu_()
         image = self.tail(self.blocks(features))
         return image + noisy if self.config.global_skip else image

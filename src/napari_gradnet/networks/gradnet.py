@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.networks.blocks import GridNetwork, convolution_radius
+from napari_gradnet.networks.blocks import GridNetwork, convolution_radius, layout
 from napari_gradnet.networks.dncnn import middle_layers
 from napari_gradnet.networks.mskresnet import ResidualModules, unit_ends
 from napari_gradnet.networks.sobel import SobelGradient
@@ -108,6 +108,7 @@ class GradNet(GridNetwork):
         copies = gradient.to(features.dtype).repeat(
             1, self.config.gradient_copies, 1, 1
         )
+        copies = copies.contiguous(memory_format=layout(features))
         joined = torch.cat([features, copies], 1)
         # without mixup the order does not matter to a convolution: keep the plain one
         return joined if self.config.gradient_copies == 1 else joined[:, self.order]

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from napari_gradnet.networks.blocks import (
     ChannelAttention,
     GridNetwork,
+    as_computed,
     conv3x3,
     exactly,
+    in_strips,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ class ResUnit(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features, shape of `features`, none below 0."""
-        inner = torch.relu(self.norm(self.conv1(features)))
-        return torch.relu(features + self.conv2(inner))
+        inner = self.norm(self.conv1(features)).relu_()
+        return self.conv2(inner).add_(features).relu_()
 
 
 def unit_ends(body: nn.Module) -> list[nn.Conv2d]:
@@ -67,14 +69,18 @@ class ResidualModule(nn.Module):
         self.concat = config.medium_skip == "concat"
         self.merge = conv3x3(2 * width, width, bias=True) if self.concat else None
         self.attention = ChannelAttention(width, config.reduction)
+        self.radius = 2 * config.num_units + (1 if self.concat else 0)
+
+    def _convolve(self, features: Tensor) -> Tensor:
+        inner = self.units(features)
+        if self.merge is None:
+            return features + inner
+        both = torch.cat([features, inner], 1)
+        return exactly(self.merge, both) if self.is_last else self.merge(both)
 
     def forward(self, features: Tensor) -> Tensor:
-        inner = self.units(features)
-        if self.merge is not None:
-            both = torch.cat([features, inner], 1)
-            inner = exactly(self.merge, both) if self.is_last else self.merge(both)
-        else:
-            inner = features + inner
+        """Features, shape of `features`."""
+        inner = in_strips(self._convolve, features, self.radius, 2 * features.shape[1])
         return self.attention(inner)
 
 
@@ -99,7 +105,8 @@ class ResidualModules(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features, shape (N, W, H, W)."""
-        return features + self.blocks(features)
+        # the long skip keeps what the first layer computed exactly
+        return self.blocks(as_computed(features)).add_(features)
 
 
 class MSKResNet(GridNetwork):
