@@ -106,7 +106,8 @@ class ResidualModules(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features, shape (N, W, H, W)."""
         # the long skip keeps what the first layer computed exactly
-        return self.blocks(as_computed(features)).add_(features)
+        inner = self.blocks(as_computed(features))
+        return inner.to(features.dtype).add_(features)
 
 
 class MSKResNet(GridNetwork):

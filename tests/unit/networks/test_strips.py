@@ -7,8 +7,10 @@ import torch
 from tests.tiny_models import tiny_model
 from torch import Tensor, nn
 
+from napari_gradnet.config.network import MSKResNetConfig
 from napari_gradnet.networks import blocks
 from napari_gradnet.networks.blocks import conv3x3, global_average, in_strips
+from napari_gradnet.networks.mskresnet import ResidualModules
 
 
 @pytest.fixture
@@ -64,7 +66,12 @@ def test_networks_in_strips_equal_the_whole(
     with torch.inference_mode():
         whole = pipeline(noisy)
         monkeypatch.setattr(blocks, "_STRIP_VALUES", 1)
+        monkeypatch.setattr(blocks, "_STRIP_RADII", 1)
+        calls = []
+        module = pipeline.network.body.blocks[0]
+        module.units.register_forward_hook(lambda *_: calls.append(0))
         cut = pipeline(noisy)
+    assert len(calls) > 5
     torch.testing.assert_close(cut, whole)
     # and what gradients need, nothing overwrites
     noisy.requires_grad_()
@@ -96,6 +103,15 @@ def test_residual_modules_keep_one_layout_and_16_bits(name: str) -> None:
     assert len(found) == 3 * len(body.blocks)
     assert found.pop(exact) == (torch.float32, True)
     assert set(found.values()) == {(torch.bfloat16, True)}
+
+
+@pytest.mark.parametrize("skip", ["concat", "add"])
+@torch.inference_mode()
+def test_long_skip_stays_exact_in_16_bits(skip: str) -> None:
+    config = MSKResNetConfig(num_features=8, num_modules=1, medium_skip=skip)
+    modules = ResidualModules(8, config).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert modules(image(1, 8, 9, 9)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
