@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from tests.tiny_models import write_tiny_model
 
-from napari_gradnet import bundle
+from napari_gradnet import api, bundle
 from napari_gradnet.cli import main
+from napari_gradnet.errors import InputError
 from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.io import open_image
@@ -429,6 +430,8 @@ def test_noise_of_each_channel(
     assert run("noise", "--json", path) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["channel_sigmas"] == pytest.approx([5, 40], rel=0.1)
+    with pytest.raises(InputError, match="num_planes=0 must be at least 1"):
+        api.describe_noise(path, num_planes=0)
 
 
 def test_noise_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

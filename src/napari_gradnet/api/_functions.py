@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.axes import resolve_axes
+from napari_gradnet.errors import InputError
 from napari_gradnet.gradient import GradientKind, sobel_gradient
 from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
 from napari_gradnet.values import check_dtype
@@ -74,9 +75,14 @@ def describe_noise(
     ------
     FileFormatError
         The file cannot be read.
+    InputError
+        `num_planes` is less than 1.
     """
     from napari_gradnet.io import open_image
 
+    if num_planes < 1:
+        msg = f"num_planes={num_planes} must be at least 1"
+        raise InputError(msg)
     with open_image(path, axes=axes) as source:
         count = len(source.axes.spread_planes(1))
         numbers = source.axes.spread_planes(max(1, num_planes // count))
