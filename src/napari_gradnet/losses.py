@@ -16,6 +16,9 @@ __all__ = ["Loss"]
 
 CHARBONNIER_EPS = 1e-3
 LEVELS = 255.0
+#: Error below which log-l2 loses interest. The gradient of a logarithm grows as its
+#: argument falls: without a floor, patches with hardly any noise make nearly all of it.
+LOG_EPS = 2 / LEVELS
 #: w of the edge-aware losses (DN-ResNet, sec. 4.2).
 EDGE_WEIGHT = {"a": 0.025, "b": 4.0}
 
@@ -32,8 +35,8 @@ class Loss(nn.Module):
     With G the Sobel magnitude of the clean image in [0, 1], per channel:
     ``gradient-weighted-l1`` is ``mean(G |e|)``; the edge-aware term is
     ``w mean((M e)^2)`` with M = G (a) or M = [G >= threshold / 255] (b). ``log-l2`` is
-    ``mean(log(mse + eps^2))`` over the patches: minus the mean PSNR, up to a factor, so
-    that a patch of little noise counts as much as one of strong noise.
+    ``mean(log(mse + eps^2))`` over the patches, eps = 2 / 255: minus the mean PSNR, up
+    to a factor, so that a patch of little noise counts as much as one of strong noise.
 
     References
     ----------
@@ -55,7 +58,7 @@ class Loss(nn.Module):
             return error.square().mean()
         if self.config.pixel == "log-l2":
             squared = error.square().mean((1, 2, 3))
-            return torch.log(squared + CHARBONNIER_EPS**2).mean()
+            return torch.log(squared + LOG_EPS**2).mean()
         return torch.sqrt(error.square() + CHARBONNIER_EPS**2).mean()
 
     @torch.no_grad()

@@ -27,6 +27,7 @@ LISTED = {
     *("gradnet-fast-color", "dn-resnet-13-gray"),
     *("gradnet-fast-gray", "gradnet-real", "gradnet-jpeg"),
     *("gradnet-fluorescence", "ds-dn-resnet-13-gray"),
+    *("mskresnet-color", "dncnn-color"),
 }
 GAIN = 3.0
 SIDE = 96

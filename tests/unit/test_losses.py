@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_gradnet.config.training import LossConfig
-from napari_gradnet.losses import CHARBONNIER_EPS, Loss
+from napari_gradnet.losses import CHARBONNIER_EPS, LOG_EPS, Loss
 
 
 def batch(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,11 +37,23 @@ def test_pixel_loss(rng: np.random.Generator, pixel: str) -> None:
     expected = {
         "l1": np.abs(error).mean(),
         "l2": (error**2).mean(),
-        "log-l2": np.log((error**2).mean((1, 2, 3)) + CHARBONNIER_EPS**2).mean(),
+        "log-l2": np.log((error**2).mean((1, 2, 3)) + LOG_EPS**2).mean(),
         "charbonnier": np.sqrt(error**2 + CHARBONNIER_EPS**2).mean(),
     }[pixel]
     loss = Loss(LossConfig(pixel=pixel, gradient_weight=0))
     assert float(loss(denoised, clean)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_log_l2_is_not_ruled_by_patches_without_noise(rng: np.random.Generator) -> None:
+    error = rng.normal(0, 1, (3, 1, 16, 16)).astype(np.float32)
+    error *= np.array([0.1, 5, 50], np.float32)[:, None, None, None] / 255
+    denoised = torch.from_numpy(error).requires_grad_()
+    loss = Loss(LossConfig(pixel="log-l2", gradient_weight=0))
+    loss(denoised, torch.zeros_like(denoised)).backward()
+    assert denoised.grad is not None
+    hardly, some, much = denoised.grad.square().mean((1, 2, 3)).sqrt().tolist()
+    assert hardly < some
+    assert much < some < 10 * much
 
 
 @pytest.mark.parametrize("weight", [0.1, 1.1])

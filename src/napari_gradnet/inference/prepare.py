@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_gradnet.networks.blocks import Grid
+from napari_gradnet.networks.blocks import Grid, convolutions
 from napari_gradnet.networks.mskresnet import ResUnit
 
 if TYPE_CHECKING:
@@ -65,9 +65,5 @@ def bytes_per_pixel(pipeline: Pipeline, item_size: int = 4) -> int:
 def _channels_per_pixel(network: nn.Module) -> float:
     """Input and output channels of the widest convolution, for one image pixel."""
     factor = max([1, *(m.factor for m in network.modules() if isinstance(m, Grid))])
-    widest = max(
-        m.in_channels + m.out_channels
-        for m in network.modules()
-        if isinstance(m, nn.Conv2d)
-    )
+    widest = max(m.in_channels + m.out_channels for m in convolutions(network))
     return widest / factor**2

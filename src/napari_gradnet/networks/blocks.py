@@ -20,8 +20,10 @@ __all__ = [
     "GridNetwork",
     "ImageNetwork",
     "as_computed",
+    "carry_through",
     "conv3x3",
     "convolution_radius",
+    "convolutions",
     "exactly",
     "global_average",
     "in_strips",
@@ -132,9 +134,9 @@ def in_strips(
 
 def init_kaiming(network: nn.Module, generator: torch.Generator | None = None) -> None:
     """Kaiming normal (fan in) for every convolution, zero biases (GradNet)."""
-    for module in network.modules():
+    for module in convolutions(network):
         # drawing for a tensor without memory imports torch's compiler: seconds
-        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+        if not module.weight.is_meta:
             nn.init.kaiming_normal_(
                 module.weight, mode="fan_in", nonlinearity="relu", generator=generator
             )
@@ -153,6 +155,26 @@ def quieten(layer: nn.Conv2d, factor: float = 0.1) -> None:
     layer.weight.mul_(factor)
 
 
+@torch.no_grad()
+def carry_through(layer: nn.Conv2d, share: float = 0.3) -> None:
+    """Let a layer of as many features out as in begin near the identity.
+
+    Many plain layers in series, with neither skips nor BatchNorm, hand so little on
+    that the network learns to estimate no noise at all and stays there. Identities
+    carry the first features to the end (S. Zagoruyko, N. Komodakis, "DiracNets",
+    2017); a `share` of the drawn weights keeps the features apart.
+    """
+    if layer.weight.is_meta:
+        return
+    identity = nn.init.dirac_(torch.empty_like(layer.weight))
+    layer.weight.mul_(share).add_(identity, alpha=(1 - share**2) ** 0.5)
+
+
+def convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    """All convolutions in a network."""
+    return [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+
+
 def convolution_radius(network: nn.Module) -> int:
     """How far one output pixel looks, in pixels of the network's own grid.
 
@@ -161,8 +183,7 @@ def convolution_radius(network: nn.Module) -> int:
     """
     return sum(
         (int(module.kernel_size[0]) // 2) * int(module.dilation[0])
-        for module in network.modules()
-        if isinstance(module, nn.Conv2d)
+        for module in convolutions(network)
     )
 
 
@@ -285,11 +306,20 @@ class GridNetwork(ImageNetwork):
         self.initialise()
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights (Kaiming normal; small branches without BatchNorm)."""
+        """Draw fresh weights: Kaiming normal.
+
+        Without BatchNorm, branches begin small and plain layers near the identity.
+        """
         init_kaiming(self, generator)
         if not self.config.batch_norm:
+            for layer in self.plain_layers():
+                carry_through(layer)
             for layer in self.branch_ends():
                 quieten(layer)
+
+    def plain_layers(self) -> Sequence[nn.Conv2d]:
+        """Layers in series that no skip leads around."""
+        return []
 
     def branch_ends(self) -> Sequence[nn.Conv2d]:
         """Last layers of the branches that are added to something."""

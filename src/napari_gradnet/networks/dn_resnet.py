@@ -17,6 +17,7 @@ from napari_gradnet.config.network import DsDnResNetConfig
 from napari_gradnet.networks.blocks import (
     ImageNetwork,
     convolution_radius,
+    convolutions,
     init_kaiming,
 )
 
@@ -34,9 +35,9 @@ def init_gaussian(
     module: nn.Module, std: float = INIT_STD, generator: torch.Generator | None = None
 ) -> None:
     """Draw every convolution's weights from N(0, std)."""
-    for part in module.modules():
+    for part in convolutions(module):
         # as in `init_kaiming`: nothing to draw for a tensor without memory
-        if isinstance(part, nn.Conv2d) and not part.weight.is_meta:
+        if not part.weight.is_meta:
             nn.init.normal_(part.weight, std=std, generator=generator)
 
 

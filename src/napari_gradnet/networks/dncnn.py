@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.networks.blocks import GridNetwork, conv3x3
+from napari_gradnet.networks.blocks import GridNetwork, conv3x3, convolutions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,10 @@ class DnCNN(GridNetwork):
     def __init__(self, config: DnCNNConfig) -> None:
         super().__init__(config, middle_layers(config.num_features, config))
 
+    def plain_layers(self) -> Sequence[nn.Conv2d]:
+        """All between the first and the last."""
+        return convolutions(self.body)
+
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoised images.
 
@@ -83,6 +87,10 @@ class SKDnCNN(GridNetwork):
     def branch_ends(self) -> Sequence[nn.Conv2d]:
         """None: the last layer makes the image itself."""
         return []
+
+    def plain_layers(self) -> Sequence[nn.Conv2d]:
+        """All between the first and the last."""
+        return convolutions(self.body)
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoised images, shape (N, C, H, W)."""

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.networks.blocks import GridNetwork, convolution_radius, layout
+from napari_gradnet.networks.blocks import (
+    GridNetwork,
+    convolution_radius,
+    convolutions,
+    layout,
+)
 from napari_gradnet.networks.dncnn import middle_layers
 from napari_gradnet.networks.mskresnet import ResidualModules, unit_ends
 from napari_gradnet.networks.sobel import SobelGradient
@@ -96,6 +101,10 @@ class GradNet(GridNetwork):
     def branch_ends(self) -> Sequence[nn.Conv2d]:
         """Last layers of the units, if there are any, and of the network."""
         return [*unit_ends(self.body), self.tail]
+
+    def plain_layers(self) -> Sequence[nn.Conv2d]:
+        """SKDnCNN's layers between the first and the last."""
+        return [] if self.config.backbone == "mskresnet" else convolutions(self.body)
 
     @property
     def guide_radius(self) -> int:

@@ -197,6 +197,24 @@ def test_gradnets_first_weights_are_kaimings() -> None:
     assert not merge.bias.any()
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("dncnn", {}), ("skdncnn", {}), ("gradnet", {"backbone": "skdncnn"})],
+)
+@torch.inference_mode()
+def test_plain_networks_begin_by_handing_features_on(
+    name: str, options: dict[str, str]
+) -> None:
+    network = build_network(name, depth=20, batch_norm=False, **options)
+    network.initialise(torch.Generator().manual_seed(0))
+    layers = network.plain_layers()
+    assert len(layers) == 18
+    for layer in layers:
+        features = image((1, layer.in_channels, 16, 16)) - 0.5
+        inner = torch.corrcoef(torch.stack([features, layer(features)]).flatten(1))
+        assert 0.8 < float(inner[0, 1]) < 0.99
+
+
 @pytest.mark.parametrize(("features", "gradients"), [(64, 36), (6, 9), (5, 5), (64, 1)])
 def test_interleave_order_is_an_even_permutation(features: int, gradients: int) -> None:
     order = interleave_order(features, gradients)
