@@ -15,7 +15,8 @@ from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
 from napari_gradnet.batch.book import Book
-from napari_gradnet.batch.cluster import ClusterEngine, connect
+from napari_gradnet.batch.cluster import ClusterEngine
+from napari_gradnet.batch.connect import connect
 from napari_gradnet.batch.inputs import Task
 from napari_gradnet.batch.journal import Journal
 from napari_gradnet.batch.options import BatchOptions

@@ -171,7 +171,7 @@ class _Bench:
             torch.set_num_threads(before)
 
     def _iter_distributed(self, count: int) -> Iterator[BatchSpeedRow]:
-        from napari_gradnet.batch.cluster import connect
+        from napari_gradnet.batch.connect import connect
 
         with connect(None, count) as client:
             # starting processes and loading torch and the model are no part of the work

@@ -73,7 +73,8 @@ def iter_overhead(
     ------
     OverheadRow
     """
-    from napari_gradnet.batch.cluster import ClusterEngine, connect
+    from napari_gradnet.batch.cluster import ClusterEngine
+    from napari_gradnet.batch.connect import connect
     from napari_gradnet.batch.local import LocalEngine
 
     place = Path(tempfile.mkdtemp(prefix="gradnet-benchmark-", dir=folder))

@@ -155,7 +155,8 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
         journal = stack.enter_context(Journal(folder))
         book = Book(journal, make_job, overwrite=overwrite, restart=restart)
         if scheduler is not None or local_cluster is not None:
-            from napari_gradnet.batch.cluster import ClusterEngine, connect
+            from napari_gradnet.batch.cluster import ClusterEngine
+            from napari_gradnet.batch.connect import connect
 
             client = stack.enter_context(connect(scheduler, local_cluster))
             engine: Any = ClusterEngine(client)
