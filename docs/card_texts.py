@@ -220,12 +220,12 @@ CARDS = {
         "without guide, gradient and gradient loss; data, optimiser and stages of "
         'training are those of `gradnet-fast-color`. See "What the gradient is '
         'worth" below.',
-        fails="At sigma 25:",
+        fails="At sigma 25 the finest waves and faint texture are taken for noise:",
         recipe="mskresnet-color",
         command="gradnet benchmark card mskresnet-color CBSD68 Kodak24 McMaster "
         "--crop Kodak24=500",
         data=WHITE,
-        before="",
+        before="6,038 steps in 66 minutes with loss l1 and photos alone, then: ",
     ),
     "dncnn-color": Card(
         use="Colour photos with white Gaussian noise: a baseline, and the naive "
@@ -234,12 +234,12 @@ CARDS = {
         "better.",
         about="DnCNN of 20 layers and 64 features on a pixel-unshuffled grid, without "
         "BatchNorm; data and stages of training are those of `gradnet-fast-color`.",
-        fails="At sigma 25:",
+        fails="At sigma 25 the finest waves and faint texture are taken for noise:",
         recipe="dncnn-color",
         command="gradnet benchmark card dncnn-color CBSD68 Kodak24 McMaster "
         "--crop Kodak24=500",
         data=WHITE,
-        before="",
+        before="5,817 steps in 44 minutes with loss l1 and photos alone, then: ",
     ),
     "dncnn-gray": Card(
         use="Grey images with white Gaussian noise, sigma 0 to 55 of 255, not told "
