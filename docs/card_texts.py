@@ -212,8 +212,8 @@ CARDS = {
         "blocks were exchanged, then: ",
     ),
     "mskresnet-color": Card(
-        use="Colour photos with white Gaussian noise: a baseline, `gradnet-fast-color` "
-        "without its gradient.",
+        use="A baseline for `gradnet-fast-color`, without its gradient: colour photos "
+        "with white Gaussian noise, not told (blind).",
         limits="Not for use: `gradnet-fast-color` is what it is measured against.",
         about="MSKResNet, 3 residual modules of 2 units, 64 features (as many as "
         "`gradnet-fast-color` has with its gradients) on a pixel-unshuffled grid, "
@@ -228,8 +228,8 @@ CARDS = {
         before="6,038 steps in 66 minutes with loss l1 and photos alone, then: ",
     ),
     "dncnn-color": Card(
-        use="Colour photos with white Gaussian noise: a baseline, and the naive "
-        "denoiser `dncnn` of colour images.",
+        use="The naive denoiser `dncnn` of colour images, and a baseline: colour "
+        "photos with white Gaussian noise, not told (blind).",
         limits="Not for camera noise or compressed photos; `gradnet-fast-color` is "
         "better.",
         about="DnCNN of 20 layers and 64 features on a pixel-unshuffled grid, without "

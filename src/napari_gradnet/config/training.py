@@ -98,8 +98,9 @@ class LossConfig(FrozenModel):
     pixel: Literal["l1", "l2", "log-l2", "charbonnier", "gradient-weighted-l1"] = Field(
         "l1",
         description="log-l2 is the logarithm of each patch's squared error, the PSNR's "
-        "own: noise of any strength counts alike (its gradients are large: give no "
-        "clip_gradient, and a gradient_weight about 60 times that of l1). "
+        "own: errors above 2 levels of 255 count alike, however strong the noise (its "
+        "gradients are large: give no clip_gradient, and a gradient_weight about 60 "
+        "times that of l1). "
         "gradient-weighted-l1 is GradNet-IV: every pixel's error counts as much as the "
         "clean image's gradient there.",
     )
