@@ -222,6 +222,25 @@ def test_compiled_is_the_same(
     assert losses(run(trainer)) == pytest.approx(plain, rel=1e-5)
 
 
+def test_gradients_are_not_compiled(
+    config: Config, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: set[Any] = set()
+
+    def look(graph: Any, inputs: Any) -> Any:
+        called.update(node.target for node in graph.graph.nodes)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=look))
+    torch.compiler.reset()
+    network = {"name": "gradnet", "in_channels": 1, "num_features": 8, "unshuffle": 2}
+    values = config(network=network, guide={"kind": "noisy"})
+    values["training"].update(num_epochs=1, compile=True)
+    run(start(values))
+    assert torch.pixel_unshuffle in called
+    assert torch.sqrt not in called  # of the gradient's magnitude
+
+
 def test_what_cannot_be_compiled_runs_as_it_is(
     config: Config, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
