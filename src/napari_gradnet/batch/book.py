@@ -6,37 +6,28 @@ failed stands here, once for all engines. Safe in several threads.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
-import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_gradnet.batch.events import BatchReport, FileEvent, FileReport
 from napari_gradnet.batch.failures import explain_failure, is_final
 from napari_gradnet.batch.file_run import FileRun, Remaining
-from napari_gradnet.batch.identity import differences
-from napari_gradnet.errors import FileFormatError, InputError
+from napari_gradnet.batch.opening import ChangedOptionsError, Opener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from napari_gradnet.batch.events import FileState
     from napari_gradnet.batch.inputs import Task
     from napari_gradnet.batch.job import Job, UnitResult
-    from napari_gradnet.batch.journal import Entry, Journal
+    from napari_gradnet.batch.journal import Journal
 
-__all__ = ["Book", "ChangedOptionsError"]
+__all__ = ["Book"]
 
 #: Seconds between two ``progress`` events of one file.
 _PROGRESS_SECONDS = 0.1
-
-
-class ChangedOptionsError(InputError):
-    """An output was begun or made with other options: nothing is done."""
 
 
 class Book:
@@ -70,9 +61,7 @@ class Book:
         self.journal = journal
         self.events: queue.SimpleQueue[FileEvent | BaseException] = queue.SimpleQueue()
         self.reports: list[FileReport] = []
-        self._make_job = make_job
-        self._overwrite = overwrite
-        self._restart = restart
+        self._opener = Opener(journal, make_job, overwrite=overwrite, restart=restart)
         self._guard = threading.Lock()
         self._telling = threading.Lock()
         self._numbers: dict[str, int] = {}
@@ -138,11 +127,12 @@ class Book:
         self._remaining.begin(self._sizes[task.name])
         run: FileRun | None = None
         try:
-            run = self._open(task)
-            if run is None:
+            opened = self._opener.open(task)
+            if opened is None:
                 self._report(self._earlier(task))
                 self._tell(task, "skipped", message="done by an earlier run")
                 return None
+            run = FileRun(task, opened.job, self._numbers[task.name], opened.entry)
             if prepare(run.job):
                 run.job.prepare()
             self._count(run)
@@ -173,63 +163,6 @@ class Book:
             after,
             figures.get("message", ""),
         )
-
-    def _open(self, task: Task) -> FileRun | None:
-        if task.fault:
-            raise InputError(task.fault)
-        self.journal.check_place()
-        entry = self.journal.entry(task.name)
-        exists = os.path.lexists(task.target)
-        mine = entry is not None and entry.owned
-        if self._restart and entry is not None:
-            self.journal.forget(task.name)
-            clean_temporaries(task.target)
-            self._make_job(task, True).discard()
-            entry = None
-        job = self._make_job(task, self._overwrite or mine)
-        try:
-            fingerprint = dict(job.fingerprint)
-            if entry is not None:
-                self._compare(task, entry, fingerprint)
-                if entry.state == "done" and exists:
-                    job.close()
-                    return None
-                clean_temporaries(task.target)
-                if entry.state == "done":  # somebody removed the output
-                    entry = None
-            if exists and not (self._overwrite or mine):
-                msg = (
-                    f"{task.target} already exists: choose another output folder or "
-                    "allow overwriting"
-                )
-                raise FileFormatError(msg)
-            self.journal.make_folders(task.target.parent)
-            self.journal.start(task.name, fingerprint, again=entry is not None)
-        except BaseException:
-            job.close()
-            raise
-        return FileRun(task, job, self._numbers[task.name], entry)
-
-    @staticmethod
-    def _compare(task: Task, entry: Entry, fingerprint: dict[str, Any]) -> None:
-        changed = differences(entry.fingerprint, fingerprint)
-        if not changed:
-            return
-        state = "made" if entry.state == "done" else "begun"
-        others = {n: how for n, how in changed.items() if not n.startswith("input")}
-        if others:
-            listed = "; ".join(f"{n} {how}" for n, how in list(others.items())[:3])
-            msg = (
-                f"{task.target} was {state} with other options ({listed}): set them "
-                "back, choose another output folder, or begin anew (--restart)"
-            )
-            raise ChangedOptionsError(msg)
-        name, how = next(iter(changed.items()))
-        msg = (
-            f"{task.source} has changed since {task.target} was {state} ({name} {how}):"
-            " begin it anew (--restart) or choose another output folder"
-        )
-        raise InputError(msg)
 
     def _count(self, run: FileRun) -> None:
         run.stages = run.job.stages
@@ -363,12 +296,3 @@ class Book:
             workers,
             utilisation,
         )
-
-
-def clean_temporaries(output: Path) -> None:
-    """Remove what a killed run left beside an output under a temporary name."""
-    pattern = re.compile(re.escape(f".{output.name[:120]}.") + r"[0-9a-f]{12}\.part")
-    with contextlib.suppress(OSError):
-        for path in output.parent.iterdir():
-            if pattern.fullmatch(path.name):
-                path.unlink(missing_ok=True)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.unit.batch.fake_jobs import FakeJob, Log, make_tasks, wait_for
 
-from napari_gradnet.batch.book import Book, ChangedOptionsError
+from napari_gradnet.batch.book import Book
 from napari_gradnet.batch.journal import Journal
 from napari_gradnet.batch.local import LocalEngine
+from napari_gradnet.batch.opening import ChangedOptionsError
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:

@@ -1,0 +1,140 @@
+"""Whether an output may be made: what stands there, what an earlier run left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_gradnet.batch.identity import differences
+from napari_gradnet.errors import FileFormatError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_gradnet.batch.inputs import Task
+    from napari_gradnet.batch.job import Job
+    from napari_gradnet.batch.journal import Entry, Journal
+
+__all__ = ["ChangedOptionsError", "Opened", "Opener"]
+
+
+class ChangedOptionsError(InputError):
+    """An output was begun or made with other options: nothing is done."""
+
+
+class Opened(NamedTuple):
+    """A job that may begin, and what the journal knew of its output."""
+
+    job: Job
+    entry: Entry | None
+
+
+class Opener:
+    """Opens outputs one by one, each once.
+
+    Parameters
+    ----------
+    journal : Journal
+        Of the output folder.
+    make_job : callable
+        Task and whether an existing output may be replaced, to a job.
+    overwrite : bool
+        Whether existing outputs that the journal does not know are replaced.
+    restart : bool
+        Whether what the journal knows of these outputs is forgotten.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        make_job: Callable[[Task, bool], Job],
+        *,
+        overwrite: bool,
+        restart: bool,
+    ) -> None:
+        self._journal = journal
+        self._make_job = make_job
+        self._overwrite = overwrite
+        self._restart = restart
+
+    def open(self, task: Task) -> Opened | None:
+        """Open an output, or None where an earlier run has made it.
+
+        Raises
+        ------
+        ChangedOptionsError
+            The output was begun with other options: the whole run should stop.
+        FileFormatError
+            The output exists and is none of ours.
+        InputError
+            The task is at fault, or its input has changed.
+        OSError
+            The output folder has vanished or takes no files.
+        """
+        if task.fault:
+            raise InputError(task.fault)
+        self._journal.check_place()
+        entry = self._journal.entry(task.name)
+        exists = os.path.lexists(task.target)
+        mine = entry is not None and entry.owned
+        if self._restart and entry is not None:
+            self._journal.forget(task.name)
+            _clean_temporaries(task.target)
+            self._make_job(task, True).discard()
+            entry = None
+        job = self._make_job(task, self._overwrite or mine)
+        try:
+            fingerprint = dict(job.fingerprint)
+            if entry is not None:
+                self._compare(task, entry, fingerprint)
+                if entry.state == "done" and exists:
+                    job.close()
+                    return None
+                _clean_temporaries(task.target)
+                if entry.state == "done":  # somebody removed the output
+                    entry = None
+            if exists and not (self._overwrite or mine):
+                msg = (
+                    f"{task.target} already exists: choose another output folder or "
+                    "allow overwriting"
+                )
+                raise FileFormatError(msg)
+            self._journal.make_folders(task.target.parent)
+            self._journal.start(task.name, fingerprint, again=entry is not None)
+        except BaseException:
+            job.close()
+            raise
+        return Opened(job, entry)
+
+    @staticmethod
+    def _compare(task: Task, entry: Entry, fingerprint: dict[str, Any]) -> None:
+        changed = differences(entry.fingerprint, fingerprint)
+        if not changed:
+            return
+        state = "made" if entry.state == "done" else "begun"
+        others = {n: how for n, how in changed.items() if not n.startswith("input")}
+        if others:
+            listed = "; ".join(f"{n} {how}" for n, how in list(others.items())[:3])
+            msg = (
+                f"{task.target} was {state} with other options ({listed}): set them "
+                "back, choose another output folder, or begin anew (--restart)"
+            )
+            raise ChangedOptionsError(msg)
+        name, how = next(iter(changed.items()))
+        msg = (
+            f"{task.source} has changed since {task.target} was {state} ({name} {how}):"
+            " begin it anew (--restart) or choose another output folder"
+        )
+        raise InputError(msg)
+
+
+def _clean_temporaries(output: Path) -> None:
+    """Remove what a killed run left beside an output under a temporary name."""
+    pattern = re.compile(re.escape(f".{output.name[:120]}.") + r"[0-9a-f]{12}\.part")
+    with contextlib.suppress(OSError):
+        for path in output.parent.iterdir():
+            if pattern.fullmatch(path.name):
+                path.unlink(missing_ok=True)
