@@ -11,7 +11,13 @@ import pytest
 import yaml
 
 from napari_gradnet.bundle import read_header
-from napari_gradnet.widgets import _models, _train_keep, _train_session, _work
+from napari_gradnet.widgets import (
+    _models,
+    _train_keep,
+    _train_process,
+    _train_session,
+    _work,
+)
 from napari_gradnet.widgets._train_form import (
     CLEAN_FOLDER,
     CLEAN_LAYER,
@@ -67,7 +73,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def no_training_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """End what a test has started, which does not step back behind other programs."""
-    monkeypatch.setattr(_train_session, "_STEP_BACK", 0)
+    monkeypatch.setattr(_train_process, "_STEP_BACK", 0)
     yield
     session = current_session()
     if session is not None and session._process is not None:
@@ -341,7 +347,7 @@ def test_a_process_that_dies_is_told(
     lines = [{"event": "Started", "message": "x", "skipped": [], "warnings": []}, 7]
     code = "".join(f"print({json.dumps(json.dumps(line))})\n" for line in lines)
     monkeypatch.setattr(
-        _train_session, "_GRADNET", code + "print('no json'); raise SystemExit('boom')"
+        _train_process, "_GRADNET", code + "print('no json'); raise SystemExit('boom')"
     )
     session = _train_session.open_session(tmp_path, "x")
     session.start()

@@ -12,7 +12,7 @@ from typing import Any
 from qtpy.QtCore import QObject, QProcess, Signal  # type: ignore[attr-defined]
 
 from napari_gradnet.widgets._timing import in_words
-from napari_gradnet.widgets._train_session import check_command, last_line
+from napari_gradnet.widgets._train_process import check_command, last_line
 
 __all__ = ["TrainingCheck", "estimate_sentence"]
 

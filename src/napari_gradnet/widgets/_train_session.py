@@ -8,11 +8,8 @@ that its input has ended).
 from __future__ import annotations
 
 import atexit
-import json
 import logging
-import os
 import shlex
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import (  # type: ignore[attr-defined]
     QCoreApplication,
     QObject,
-    QProcess,
     Signal,
 )
 
@@ -29,32 +25,22 @@ from napari_gradnet.errors import TrainingError
 from napari_gradnet.widgets._timing import TimeLeft
 from napari_gradnet.widgets._train_history import History, of_the_kept, read_metrics
 from napari_gradnet.widgets._train_keep import keep_model
+from napari_gradnet.widgets._train_process import TrainingProcess, last_line
 
 __all__ = [
     "ACTIVE",
     "TrainingSession",
-    "check_command",
     "current_session",
-    "last_line",
     "open_session",
 ]
 
 logger = logging.getLogger(__name__)
 
-_GRADNET = "import sys; from napari_gradnet.cli import main; sys.exit(main())"
 #: States in which there is a process.
 ACTIVE = ("starting", "running", "pausing", "finishing")
 #: Milliseconds that napari waits at its end for a checkpoint.
 _PATIENCE = 30_000
 _INTERRUPTED = 130
-#: How far the process stands behind the viewer for the processor; as jobs do.
-_STEP_BACK = 5
-
-
-def check_command(folder: Path) -> list[str]:
-    """Arguments of Python that estimate a training."""
-    config = str(folder / "config.yaml")
-    return ["-c", _GRADNET, "train", config, "--check", "--events"]
 
 
 class TrainingSession(QObject):
@@ -94,8 +80,7 @@ class TrainingSession(QObject):
         self._finish = False
         self._began = False
         self._time = TimeLeft()
-        self._lines, self._errors = b"", ""
-        self._process: QProcess | None = None
+        self._process: TrainingProcess | None = None
         if self.checkpoint:
             self.message = f"Paused {self._so_far()}."
         application = QCoreApplication.instance()
@@ -169,21 +154,13 @@ class TrainingSession(QObject):
     # ---------------------------------------------------------------- process
 
     def _launch(self, options: list[str]) -> None:
-        process = QProcess(self)
-        process.readyReadStandardOutput.connect(self._on_output)
-        process.readyReadStandardError.connect(self._on_error_output)
-        process.finished.connect(self._on_end)
-        process.errorOccurred.connect(self._on_no_start)
-        config, folder = str(self.folder / "config.yaml"), str(self.folder)
-        words = ["-c", _GRADNET, "train", config, "-o", folder, "--events", *options]
-        self._lines, self._errors = b"", ""
+        process = TrainingProcess(self.folder, self)
+        process.told.connect(self._take)
+        process.heard.connect(self.measured)
+        process.over.connect(self._on_end)
+        process.not_started.connect(self._on_no_start)
         self._process = process
-        process.start(sys.executable, words)
-        if sys.platform != "win32":  # the viewer goes first
-            with suppress(OSError):
-                child = int(process.processId())
-                now = os.getpriority(os.PRIO_PROCESS, child)
-                os.setpriority(os.PRIO_PROCESS, child, min(now + _STEP_BACK, 19))
+        process.begin(options)
 
     def _ask_to_stop(self) -> None:
         if self._process is None:
@@ -207,31 +184,21 @@ class TrainingSession(QObject):
         self.state, self.message = state, message
         self.changed.emit()
 
-    def _on_no_start(self, error: Any) -> None:
-        if self._process is not None and error == QProcess.ProcessError.FailedToStart:
-            text = self._process.errorString()
-            self._process = None
-            self._to("failed", f"The training cannot be started: {text}")
+    def _on_no_start(self, why: str) -> None:
+        self._process = None
+        self._to("failed", f"The training cannot be started: {why}")
 
-    def _on_error_output(self) -> None:
-        if self._process is not None:
-            text = bytes(self._process.readAllStandardError().data()).decode(
-                "utf-8", "replace"
-            )
-            self._errors = (self._errors + text)[-8000:]
-
-    def _on_end(self, code: int, _status: Any = None) -> None:
-        self._on_output()
-        self._on_error_output()
+    def _on_end(self, code: int) -> None:
+        errors = self._process.errors if self._process is not None else ""
         self._process = None
         if self._written is not None and code == 0:
             self._keep(self._written)
         elif self.state in ("pausing", "finishing") or code == _INTERRUPTED:
-            self._on_stopped(code)
+            self._on_stopped(code, errors)
         else:
-            logger.warning("training failed: %s", self._errors)
+            logger.warning("training failed: %s", errors)
             hint = " It can be resumed." if self.checkpoint else ""
-            self._to("failed", f"{last_line(self._errors, code)}{hint}")
+            self._to("failed", f"{last_line(errors, code)}{hint}")
 
     def _keep(self, written: Path) -> None:
         try:
@@ -242,31 +209,18 @@ class TrainingSession(QObject):
         self._to("finished", self._summary())
         show_info(self.message)
 
-    def _on_stopped(self, code: int) -> None:
+    def _on_stopped(self, code: int, errors: str) -> None:
         if self._finish and self.checkpoint:
             self._finish = False
             self._launch(["--finish"])
         elif self.state == "finishing" and code not in (0, _INTERRUPTED):
-            self._to("failed", last_line(self._errors, code))
+            self._to("failed", last_line(errors, code))
         elif self.checkpoint:
             self._to("paused", f"Paused {self._so_far()}.")
         else:
             self._to("paused", "Stopped before the first step.")
 
     # ----------------------------------------------------------------- events
-
-    def _on_output(self) -> None:
-        if self._process is None:
-            return
-        self._lines += bytes(self._process.readAllStandardOutput().data())
-        *whole, self._lines = self._lines.split(b"\n")
-        for line in whole:
-            with suppress(ValueError):  # a library's own words
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    self._take(event)
-        if whole:
-            self.measured.emit()
 
     def _take(self, event: dict[str, Any]) -> None:
         handlers = {
@@ -342,14 +296,6 @@ class TrainingSession(QObject):
         elif best is not None:
             text += f" Held-out images: {best:.2f} dB denoised."
         return text
-
-
-def last_line(errors: str, code: int) -> str:
-    """Say why a process failed, from what it wrote."""
-    lines = [line for line in errors.strip().splitlines() if line.strip()]
-    if not lines:
-        return f"The training ended with code {code}."
-    return lines[-1].removeprefix("Error: ").strip()
 
 
 _sessions: list[TrainingSession] = []
