@@ -2,88 +2,36 @@
 
 from __future__ import annotations
 
-import pickle
-import random
-import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import tifffile
 import zarr
-from tests.tiny_models import write_tiny_model
+from tests.unit.batch.volume_jobs import (
+    MODELS,
+    contents,
+    everything,
+    network,
+    run,
+    units_of,
+)
 from tests.zarr_stores import ramp, read_attributes, read_level, write_ome
-from zarr.storage import LocalStore
 
-from napari_gradnet.batch.network import NetworkOperation
 from napari_gradnet.batch.operations import (
     GradientOperation,
     NaiveOperation,
     PipelineOperation,
 )
 from napari_gradnet.batch.volume import VolumeJob
-from napari_gradnet.batch.volume_state import VolumeState
-from napari_gradnet.errors import FileFormatError, GradNetError, InputError
+from napari_gradnet.errors import InputError
 from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.inference.denoise import denoise
-from napari_gradnet.inference.options import StackOptions
-from napari_gradnet.io import open_image
 from napari_gradnet.io.volumes import ZarrLayout, halve
 from napari_gradnet.naive import naive_denoise
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from napari_gradnet.batch.job import Job
-
-MODELS = ("grey", "grey-unshuffle", "grey-attention", "noisy-guide", "attention-guide")
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("models")
-    names = (*MODELS, "bm3d-guide", "color")
-    return {name: write_tiny_model(folder, name) for name in names}
-
-
-@pytest.fixture
-def _small_units(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Units of single chunks, so that a small volume has many of them."""
-    monkeypatch.setattr("napari_gradnet.batch.volume_open.MAX_UNIT_BYTES", 6000)
-
-
-def network(path: Path, **options: Any) -> NetworkOperation:
-    return NetworkOperation(path, device="cpu", options=StackOptions(**options))
-
-
-def units_of(job: Job) -> list[str]:
-    return [unit for stage in job.stages for unit in stage]
-
-
-def run(job: Job) -> str:
-    """What an engine does, with every unit on a copy that was sent elsewhere."""
-    job.prepare()
-    helper = pickle.loads(pickle.dumps(job))
-    helper.open()
-    for stage in job.stages:
-        units = list(stage)
-        random.Random(0).shuffle(units)
-        for unit in units:
-            helper.run(unit)
-    helper.close()
-    return job.finish()
-
-
-def everything(path: Path) -> NDArray[Any]:
-    with open_image(path) as image:
-        return image.read_region(tuple(slice(0, n) for n in image.shape))
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    files = (p for p in path.rglob("*") if p.is_file())
-    return {str(p.relative_to(path)): p.read_bytes() for p in files}
 
 
 @pytest.mark.usefixtures("_small_units")
@@ -253,136 +201,6 @@ def test_everything_else_is_passed_through(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "out"]
 
 
-@pytest.mark.usefixtures("_small_units")
-@pytest.mark.parametrize("model", ["grey", "grey-attention"])
-def test_a_resumed_volume_is_the_same_byte_for_byte(
-    tmp_path: Path, models: dict[str, Path], model: str
-) -> None:
-    path = write_ome(
-        tmp_path / "in", ramp((2, 40, 45)), "zyx", chunks=(1, 16, 16), num_levels=2
-    )
-
-    def job(output: str) -> VolumeJob:
-        return VolumeJob(path, tmp_path / output, network(models[model]))
-
-    run(job("once"))
-    first = job("twice")
-    first.prepare()
-    units = units_of(first)
-    checksums = {unit: first.run(unit).checksum for unit in units[: len(units) // 2]}
-    del first  # killed
-    (tmp_path / ".twice.gradnet-part" / "0" / f"c.{'0' * 32}.partial").touch()
-    second = job("twice")
-    second.prepare()
-    assert units_of(second) == units
-    again = units[len(units) // 2 - 2 :]  # two units are done twice
-    for unit in again:
-        result = second.run(unit)
-        assert checksums.get(unit, result.checksum) == result.checksum
-    second.finish()
-    assert contents(tmp_path / "twice") == contents(tmp_path / "once")
-
-
-@pytest.mark.usefixtures("_small_units")
-def test_the_scaling_is_settled_once(
-    tmp_path: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_ome(tmp_path / "in", ramp((2, 40, 45)), "zyx", chunks=(1, 16, 16))
-    VolumeJob(path, tmp_path / "out", network(models["grey"])).prepare()
-
-    def never(*_: object, **__: object) -> None:
-        pytest.fail("settled again")
-
-    monkeypatch.setattr("napari_gradnet.batch.volume.sample_volume", never)
-    again = VolumeJob(path, tmp_path / "out", network(models["grey"]))
-    again.prepare()
-    assert again.run(again.stages[0][0]).num_bytes > 0
-
-
-def test_changed_options_and_inputs_are_noticed(
-    tmp_path: Path, models: dict[str, Path]
-) -> None:
-    path = write_ome(tmp_path / "in", ramp((2, 30, 30)), "zyx")
-    VolumeJob(path, tmp_path / "out", network(models["grey"])).prepare()
-    with pytest.raises(FileFormatError, match=r"other options \(operation.ensemble"):
-        VolumeJob(
-            path, tmp_path / "out", network(models["grey"], ensemble=True)
-        ).prepare()
-    layout = ZarrLayout(compression="blosc")
-    with pytest.raises(FileFormatError, match=r"layout\.compression was 'zstd'"):
-        VolumeJob(
-            path, tmp_path / "out", network(models["grey"]), layout=layout
-        ).prepare()
-    chunk = next(p for p in (path / "0" / "c").rglob("*") if p.is_file())
-    chunk.write_bytes(chunk.read_bytes())
-    with pytest.raises(FileFormatError, match=r"input\.times"):
-        VolumeJob(path, tmp_path / "out", network(models["grey"])).prepare()
-    job = VolumeJob(path, tmp_path / "out", network(models["grey"]))
-    job.discard()
-    assert [p.name for p in tmp_path.iterdir()] == ["in"]
-    job.prepare()
-
-
-def test_a_crash_between_renaming_and_tidying(
-    tmp_path: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_ome(tmp_path / "in", ramp((2, 30, 30)), "zyx")
-    job = VolumeJob(path, tmp_path / "out", network(models["grey"]))
-
-    remove = VolumeState.remove
-
-    def die(self: VolumeState) -> None:
-        if (tmp_path / "out").exists():
-            raise KeyboardInterrupt
-        remove(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(VolumeState, "remove", die)
-        with pytest.raises(KeyboardInterrupt):
-            run(job)
-    before = contents(tmp_path / "out")
-    again = VolumeJob(path, tmp_path / "out", network(models["grey"]))
-    again.prepare()
-    assert units_of(again) == []
-    again.finish()
-    assert contents(tmp_path / "out") == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "out"]
-
-
-def test_a_crash_while_the_output_is_started(
-    tmp_path: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_ome(tmp_path / "in", ramp((2, 30, 30)), "zyx")
-    job = VolumeJob(path, tmp_path / "out", network(models["grey"]))
-
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("napari_gradnet.batch.volume.VolumeState.save", die)
-        with pytest.raises(KeyboardInterrupt):
-            job.prepare()
-    (tmp_path / ".out.gradnet-part" / "rubbish").touch()
-    run(VolumeJob(path, tmp_path / "out", network(models["grey"])))
-    assert not (tmp_path / "out" / "rubbish").exists()
-
-
-def test_existing_outputs(tmp_path: Path, models: dict[str, Path]) -> None:
-    path = write_ome(tmp_path / "in", ramp((2, 30, 30)), "zyx")
-    other = write_ome(tmp_path / "out", ramp((5, 5)), "yx")
-    before = contents(other)
-    job = VolumeJob(path, other, network(models["grey"]))
-    with pytest.raises(FileFormatError, match="already exists"):
-        job.prepare()
-    job = VolumeJob(path, other, network(models["grey"]), overwrite=True)
-    job.prepare()
-    assert contents(other) == before  # until the new one is whole
-    run(job)
-    assert everything(other).shape == (2, 30, 30)
-    with pytest.raises(FileFormatError, match="is the input"):
-        VolumeJob(path, path, network(models["grey"]), overwrite=True).prepare()
-
-
 def test_noise_before_and_after(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     data = np.full((3, 80, 90), 1000) + rng.normal(0, 50, (3, 80, 90))
@@ -417,100 +235,3 @@ def test_names_of_units_are_stable(tmp_path: Path, models: dict[str, Path]) -> N
         "1/t0/c0/z0/y0/x0",  # means of everything at once
     ]
     assert job.num_values == data.size
-
-
-# -------------------------------------------------------------------- hostile input
-@pytest.mark.usefixtures("_small_units")
-@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 40), (3, 40, 1), (1, 2, 3)])
-@pytest.mark.parametrize("model", ["grey", "grey-unshuffle", "grey-attention"])
-def test_tiny_and_single_axes(
-    tmp_path: Path, models: dict[str, Path], shape: tuple[int, ...], model: str
-) -> None:
-    data = ramp(shape)
-    path = write_ome(tmp_path / "in", data, "zyx", chunks=(1, 16, 16), num_levels=2)
-    run(VolumeJob(path, tmp_path / "out", network(models[model], dtype="float32")))
-    whole = denoise(data, models[model], axes="ZYX", device="cpu", dtype="float32")
-    np.testing.assert_allclose(
-        everything(tmp_path / "out"), whole, rtol=1e-4, atol=1e-2
-    )
-
-
-def test_nan_is_refused_or_kept(tmp_path: Path, models: dict[str, Path]) -> None:
-    data = ramp((2, 40, 40), "f4")
-    data[1, 5, 7] = np.nan
-    path = write_ome(tmp_path / "in", data, "zyx", chunks=(1, 16, 16))
-    job = VolumeJob(path, tmp_path / "out", network(models["grey"]))
-    with pytest.raises(InputError, match="of plane 1 are NaN"):
-        run(job)
-    job.discard()
-    run(VolumeJob(path, tmp_path / "out", network(models["grey"], nan="keep")))
-    got = everything(tmp_path / "out")
-    np.testing.assert_array_equal(np.isnan(got), np.isnan(data))
-
-
-def test_a_bad_chunk_spoils_its_units_only(
-    tmp_path: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("napari_gradnet.batch.volume_units.ENOUGH_PIXELS", 1)
-    path = write_ome(tmp_path / "in", ramp((4, 40, 40)), "zyx", chunks=(1, 40, 40))
-    job = VolumeJob(path, tmp_path / "out", network(models["grey"], value_range=(0, 9)))
-    job.prepare()
-    chunk = path / "0" / "c" / "2" / "0" / "0"
-    chunk.write_bytes(chunk.read_bytes()[:50])
-    failed = []
-    for unit in units_of(job):
-        try:
-            job.run(unit)
-        except GradNetError as error:
-            failed.append((unit, str(error)))
-    assert [unit for unit, _ in failed] == ["0/z2/y0/x0"]
-    assert "the file may be damaged" in failed[0][1]
-
-
-def test_planes_too_large_for_methods_that_need_them_whole(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path / "in")
-    zarr.create_array(
-        store, shape=(4, 20_000, 20_000), chunks=(1, 512, 512), dtype="u2"
-    )
-    job = VolumeJob(
-        tmp_path / "in", tmp_path / "out", NaiveOperation("median", sigma=1)
-    )
-    with pytest.raises(InputError, match="needs whole planes, and 1 of 400,000,000"):
-        job.prepare()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in"]
-
-
-def test_a_part_of_an_endless_volume(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path / "in")
-    array = zarr.create_array(
-        store, shape=(10**6, 10**5, 10**5), chunks=(1, 256, 256), dtype="u1"
-    )
-    array[7, 300:400, 300:400] = 9
-    job = VolumeJob(tmp_path / "in", tmp_path / "out", GradientOperation("magnitude"))
-    job.prepare()
-    assert len(job.stages[0]) > 10**8
-    unit = f"0/z7/{'/'.join(job.stages[0][0].split('/')[2:])}"
-    assert unit in job.stages[0]
-    job.run(unit)
-    level = zarr.open_array(LocalStore(tmp_path / ".out.gradnet-part"), path="0")
-    assert level[7, 300, 300] > 0
-    assert level[7, 350, 350] == 0
-    job.discard()
-
-
-def test_masks_are_refused(tmp_path: Path, models: dict[str, Path]) -> None:
-    tifffile.imwrite(tmp_path / "in.tif", np.ones((20, 20), bool))
-    job = VolumeJob(tmp_path / "in.tif", tmp_path / "out", network(models["grey"]))
-    with pytest.raises(GradNetError, match="bool"):
-        job.prepare()
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_vanished_output_is_told(tmp_path: Path) -> None:
-    path = write_ome(tmp_path / "in", ramp((2, 40, 40)), "zyx")
-    job = VolumeJob(path, tmp_path / "out", GradientOperation("magnitude"))
-    job.prepare()
-    copy = pickle.loads(pickle.dumps(job))
-    shutil.rmtree(tmp_path / ".out.gradnet-part")
-    with pytest.raises(FileFormatError, match="unfinished output"):
-        copy.open()
