@@ -10,21 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
+from tests.unit.io.copying import RECORD, copy
 
 from napari_gradnet.errors import AxesError, FileFormatError
-from napari_gradnet.io import create_like, open_image, write_like
+from napari_gradnet.io import create_like, open_image
 
-RECORD = {"software": "napari-gradnet", "version": "1.2.3", "options": {"tile": 64}}
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def copy(path, out, function=lambda plane: plane, dtype=None, axes=None):
-    """Send a file through the reader and the writer."""
-    with open_image(path, axes=axes) as source:
-        planes = (function(plane) for plane in source.iter_planes())
-        return source.message, write_like(
-            source, out, planes, dtype=dtype, record=RECORD
-        )
 
 
 def png_bytes(picture, **options):
