@@ -19,6 +19,7 @@ from napari_gradnet.batch.cluster import ClusterEngine
 from napari_gradnet.batch.connect import connect
 from napari_gradnet.batch.inputs import Task
 from napari_gradnet.batch.journal import Journal
+from napari_gradnet.batch.opening import Opener
 from napari_gradnet.batch.options import BatchOptions
 from napari_gradnet.batch.simulated import SimulatedJob
 from napari_gradnet.errors import InputError
@@ -108,7 +109,7 @@ def run_simulated(
         for j in jobs
     ]
     with Journal(folder) as journal:
-        book = Book(journal, lambda task, _: by_name[task.name])
+        book = Book(journal, Opener(journal, lambda task, _: by_name[task.name]))
         for task in tasks:
             book.queue(task)
         engine = ClusterEngine(client, **keywords)

@@ -37,12 +37,8 @@ class Book:
     ----------
     journal : Journal
         Of the output folder.
-    make_job : callable
-        Task and whether an existing output may be replaced, to a job.
-    overwrite : bool
-        Whether existing outputs that the journal does not know are replaced.
-    restart : bool
-        Whether what the journal knows of these outputs is forgotten.
+    opener : Opener
+        Of the same journal.
 
     Attributes
     ----------
@@ -50,18 +46,11 @@ class Book:
         Events for whoever watches.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        make_job: Callable[[Task, bool], Job],
-        *,
-        overwrite: bool = False,
-        restart: bool = False,
-    ) -> None:
+    def __init__(self, journal: Journal, opener: Opener) -> None:
         self.journal = journal
         self.events: queue.SimpleQueue[FileEvent | BaseException] = queue.SimpleQueue()
         self.reports: list[FileReport] = []
-        self._opener = Opener(journal, make_job, overwrite=overwrite, restart=restart)
+        self._opener = opener
         self._guard = threading.Lock()
         self._telling = threading.Lock()
         self._numbers: dict[str, int] = {}

@@ -52,8 +52,8 @@ class Opener:
         journal: Journal,
         make_job: Callable[[Task, bool], Job],
         *,
-        overwrite: bool,
-        restart: bool,
+        overwrite: bool = False,
+        restart: bool = False,
     ) -> None:
         self._journal = journal
         self._make_job = make_job

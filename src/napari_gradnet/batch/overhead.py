@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_gradnet.batch.book import Book
 from napari_gradnet.batch.inputs import Task
 from napari_gradnet.batch.journal import Journal
+from napari_gradnet.batch.opening import Opener
 from napari_gradnet.batch.options import BatchOptions
 from napari_gradnet.batch.simulated import SimulatedJob
 
@@ -127,7 +128,7 @@ def _simulate(engine: Any, place: Path, units: int, unit_seconds: float) -> floa
     task = Task(folder / "in", folder / "out", "out", BatchOptions(naive="median"))
     job = SimulatedJob("in", task.target, units, seconds=unit_seconds)
     with Journal(folder) as journal:
-        book = Book(journal, lambda _task, _overwrite: job)
+        book = Book(journal, Opener(journal, lambda _task, _overwrite: job))
         book.queue(task)
         began = time.perf_counter()
         for _ in engine.iter_run(iter([task]), book):

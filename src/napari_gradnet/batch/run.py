@@ -14,6 +14,7 @@ from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.batch.inputs import find_tasks
 from napari_gradnet.batch.journal import Journal
+from napari_gradnet.batch.opening import Opener
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.batch.report import reserve_room, write_report
 from napari_gradnet.errors import ConfigError, InputError
@@ -153,7 +154,8 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
         make_operation(task.options)  # a wrong option fails before all work
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(folder))
-        book = Book(journal, make_job, overwrite=overwrite, restart=restart)
+        opener = Opener(journal, make_job, overwrite=overwrite, restart=restart)
+        book = Book(journal, opener)
         if scheduler is not None or local_cluster is not None:
             from napari_gradnet.batch.cluster import ClusterEngine
             from napari_gradnet.batch.connect import connect

@@ -13,7 +13,7 @@ from tests.unit.batch.fake_jobs import FakeJob, Log, make_tasks, wait_for
 from napari_gradnet.batch.book import Book
 from napari_gradnet.batch.journal import Journal
 from napari_gradnet.batch.local import LocalEngine
-from napari_gradnet.batch.opening import ChangedOptionsError
+from napari_gradnet.batch.opening import ChangedOptionsError, Opener
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Runs:
             self.jobs[task.name] = job
             return job
 
-        self.book = Book(self.journal, make, **keywords)
+        self.book = Book(self.journal, Opener(self.journal, make, **keywords))
         tasks = make_tasks(self.folder, *stages)
         for task in tasks:
             self.book.queue(task)
