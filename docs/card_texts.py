@@ -85,8 +85,9 @@ CARDS = {
         command="gradnet benchmark card gradnet-fast-color CBSD68 Kodak24 McMaster "
         "--crop Kodak24=500",
         data=WHITE,
-        before="7,911 steps in 85 minutes with loss l1, then with shrunk and drawn "
-        "images too and more of sigma 3 to 35: ",
+        before="7,911 steps in 85 minutes with loss l1, 2,518 in 32 with shrunk and "
+        "drawn images too and more of sigma 3 to 35, then in larger patches, with a "
+        "floor of 2 levels in log-l2 (0.25 before): ",
     ),
     "gradnet-color": Card(
         use="Colour photos with white Gaussian noise: as `gradnet-fast-color`, deeper "
@@ -102,7 +103,7 @@ CARDS = {
         command="gradnet benchmark card gradnet-color CBSD68 Kodak24 McMaster "
         "--crop Kodak24=500",
         data=WHITE,
-        before="begun from `gradnet-fast-color` of 21 November 2026; ",
+        before="begun from `gradnet-fast-color` before its last stage; ",
     ),
     "gradnet-real": Card(
         use="Photos of real cameras, 8 or 16 bits a channel, noise not told (blind).",
@@ -233,9 +234,9 @@ CARDS = {
         limits="Not for use: `gradnet-fast-color` is what it is measured against.",
         about="MSKResNet, 3 residual modules of 2 units, 64 features (as many as "
         "`gradnet-fast-color` has with its gradients) on a pixel-unshuffled grid, "
-        "without guide, gradient and gradient loss; data, optimiser and stages of "
-        'training are those of `gradnet-fast-color`. See "What the gradient is '
-        'worth" below.',
+        "without guide, gradient and gradient loss; data, optimiser and the first two "
+        'stages of training are those of `gradnet-fast-color`. See "What the gradient '
+        'is worth" below.',
         fails="At sigma 25 the finest waves and faint texture are taken for noise:",
         recipe="mskresnet-color",
         command="gradnet benchmark card mskresnet-color CBSD68 Kodak24 McMaster "
@@ -249,7 +250,8 @@ CARDS = {
         limits="Not for camera noise or compressed photos; `gradnet-fast-color` is "
         "better.",
         about="DnCNN of 20 layers and 64 features on a pixel-unshuffled grid, without "
-        "BatchNorm; data and stages of training are those of `gradnet-fast-color`.",
+        "BatchNorm; data and the first two stages of training are those of "
+        "`gradnet-fast-color`.",
         fails="At sigma 25 the finest waves and faint texture are taken for noise:",
         recipe="dncnn-color",
         command="gradnet benchmark card dncnn-color CBSD68 Kodak24 McMaster "
