@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The files of the tiny models that volumes go through, by name."""
     folder = tmp_path_factory.mktemp("models")
-    names = (*MODELS, "bm3d-guide", "color")
-    return {name: write_tiny_model(folder, name) for name in names}
+    return {name: write_tiny_model(folder, name) for name in (*MODELS, "color")}
 
 
 @pytest.fixture
