@@ -34,6 +34,10 @@ def _pipeline(units: int) -> str:
 
 
 FAST = _pipeline(2)
+FINEST = (
+    "At sigma 25 faint texture is lost or drawn too coarse, and in two corners of the "
+    "zone plate the finest waves are taken for noise:"
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,7 @@ CARDS = {
         limits="Not for real camera noise (it is spatially correlated: expect little "
         "effect, take `gradnet-real`), JPEG artefacts, or grey microscopy.",
         about=FAST,
-        fails="At sigma 25 the very finest waves of the zone plate and faint texture "
-        "are taken for noise:",
+        fails=FINEST,
         recipe="gradnet-fast-color",
         command="gradnet benchmark card gradnet-fast-color CBSD68 Kodak24 McMaster "
         "--crop Kodak24=500",
@@ -97,8 +100,7 @@ CARDS = {
         about="`gradnet-fast-color` grown: 4 instead of 2 units in each of its 3 "
         "residual modules, which began as identities. Its recipe is the whole GradNet "
         "at full resolution, which wants a GPU.",
-        fails="At sigma 25 faint texture is lost or drawn too coarse, and in a corner "
-        "of the zone plate the finest waves are taken for noise:",
+        fails=FINEST,
         recipe="gradnet-color",
         command="gradnet benchmark card gradnet-color CBSD68 Kodak24 McMaster "
         "--crop Kodak24=500",
@@ -216,8 +218,8 @@ CARDS = {
     ),
     "ds-dn-resnet-13-gray": Card(
         use="Grey images and microscopy: as `dn-resnet-13-gray`, with few weights.",
-        limits="Not for correlated noise or fixed patterns, nor for fine periodic "
-        "structures and small text, which it wipes out.",
+        limits="Not for correlated noise or fixed patterns, nor for small text and "
+        "fine periodic structures, which it smudges or wipes out.",
         about="`dn-resnet-13-gray` with depthwise separable blocks put in one by one "
         "from the tail (incremental evolution), edge-aware loss (a).",
         fails="At sigma 25 waves of less than about 4 pixels are wiped out, small "
