@@ -19,7 +19,11 @@ __all__ = ["batch", "inference", "overhead", "stack", "training", "volume"]
 @click.option("--size", default=2048, show_default=True, help="Side, pixels.")
 @click.option("--repeats", default=3, show_default=True)
 def inference(models: tuple[str, ...], **options: Any) -> None:
-    """Measure megapixels per second, memory, and what tiling and scaling cost."""
+    """Measure megapixels per second, memory, and what tiling and scaling cost.
+
+    Of several models the first leaves memory to the others: they seem faster and
+    smaller than alone. Figures to report want a call each.
+    """
     from napari_gradnet import api
 
     click.echo(
