@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_gradnet.config.base import FrozenModel
-from napari_gradnet.config.noise import GaussianNoise, NoiseConfig
+from napari_gradnet.config.noise import GaussianNoise, NoiseConfig, NoiseRange
 
 __all__ = ["DRAWN_PREFIX", "DataConfig", "SourceConfig", "ValidationConfig"]
 
@@ -73,6 +73,21 @@ class SourceConfig(FrozenModel):
     weight: float = Field(1.0, gt=0, description="Multiplies crops_per_image.")
     flips: bool = True
     rotations: bool = Field(True, description="By 90, 180 and 270 degrees.")
+    saturation: NoiseRange = Field(
+        1.0,
+        description="Multiply the colours of each patch, as far from its grey as they "
+        "are: photos hold few pure colours, and many had theirs smoothed by JPEG. A "
+        "range is drawn log-uniformly. Not for pairs; nothing for grey networks.",
+    )
+
+    @field_validator("saturation")
+    @classmethod
+    def _range_ascends(cls, value: NoiseRange) -> NoiseRange:
+        low, high = value if isinstance(value, tuple) else (value, value)
+        if not 0 < low <= high < float("inf"):
+            msg = "give one factor above 0, or the lowest and the highest"
+            raise ValueError(msg)
+        return value
 
     @field_validator("clean", "noisy", mode="before")
     @classmethod
@@ -97,6 +112,9 @@ class SourceConfig(FrozenModel):
                 raise ValueError(msg)
         if self.scales != (1.0,) and (self.pairs or self.noisy):
             msg = "scales are for clean images: the noise of pairs would shrink too"
+            raise ValueError(msg)
+        if self.saturation != 1 and (self.pairs or self.noisy):
+            msg = "saturation is for clean images: the noise of pairs would grow too"
             raise ValueError(msg)
         return self
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_gradnet.data.load import LoadedImages, load_images
+from napari_gradnet.data.saturation import saturate
 from napari_gradnet.data.scales import at_scales
 from napari_gradnet.data.store import ImageStore, PatchIndex
 from napari_gradnet.errors import ConfigError
@@ -145,6 +146,9 @@ class TrainingData:
         counters: tuple[int, ...],
     ) -> tuple[Tensor, Tensor]:
         clean = source.clean.cut(index, patch_size).to(self.device)
+        if source.config.saturation != 1:
+            colours = noise_generator(*counters, 0, device=self.device)
+            clean = saturate(clean, source.config.saturation, colours)
         noisy = clean
         if source.noisy is not None:
             noisy = source.noisy.cut(index, patch_size).to(self.device)

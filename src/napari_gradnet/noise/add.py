@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         PoissonNoise,
     )
 
-__all__ = ["add_noise", "noise_generator"]
+__all__ = ["add_noise", "draw_log", "noise_generator"]
 
 LEVELS = 255.0
 #: Pixels of JPEG's largest blocks: colour is stored at half the resolution.
@@ -60,7 +60,8 @@ def _draw(value: NoiseRange, like: Tensor, generator: torch.Generator) -> Tensor
     return low + (high - low) * _uniform(len(like), like, generator)
 
 
-def _draw_log(value: NoiseRange, like: Tensor, generator: torch.Generator) -> Tensor:
+def draw_log(value: NoiseRange, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a value for each sample, uniform in the logarithm, shape (N, 1, 1, 1)."""
     if not isinstance(value, tuple):
         return _draw(value, like, generator)
     low, high = value
@@ -76,14 +77,14 @@ def _gaussian(clean: Tensor, config: GaussianNoise, g: torch.Generator) -> Tenso
 
 
 def _poisson(clean: Tensor, config: PoissonNoise, g: torch.Generator) -> Tensor:
-    peak = _draw_log(config.peak, clean, g)
+    peak = draw_log(config.peak, clean, g)
     return torch.poisson(clean.clamp_min(0) * peak, generator=g) / peak
 
 
 def _poisson_gaussian(
     clean: Tensor, config: PoissonGaussianNoise, g: torch.Generator
 ) -> Tensor:
-    peak = _draw_log(config.peak, clean, g)
+    peak = draw_log(config.peak, clean, g)
     counts = torch.poisson(clean.clamp_min(0) * peak, generator=g)
     return counts / peak + config.ratio * _normal(clean, g)
 
@@ -91,10 +92,10 @@ def _poisson_gaussian(
 def _camera(clean: Tensor, config: CameraNoise, g: torch.Generator) -> Tensor:
     if config.gain is not None:
         # the image holds counts: electrons come off the offset
-        electrons = config.full_scale / _draw_log(config.gain, clean, g)
+        electrons = config.full_scale / draw_log(config.gain, clean, g)
         clean = clean - config.offset / config.full_scale
     else:
-        electrons = _draw_log(config.electrons, clean, g)
+        electrons = draw_log(config.electrons, clean, g)
     read_noise = _draw(config.read_noise, clean, g)
     counts = torch.poisson(clean.clamp_min(0) * electrons, generator=g)
     noisy = (counts + read_noise * _normal(clean, g)) / electrons
@@ -109,7 +110,7 @@ def _photo(clean: Tensor, config: PhotoNoise, g: torch.Generator) -> Tensor:
         )
         raise InputError(msg)
     camera = Camera(
-        _draw_log(config.electrons, clean, g),
+        draw_log(config.electrons, clean, g),
         _draw(config.read_noise, clean, g),
         _draw(config.red_gain, clean, g),
         _draw(config.blue_gain, clean, g),
