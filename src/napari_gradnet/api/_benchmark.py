@@ -42,7 +42,7 @@ __all__ = [
 def benchmark_inference(
     models: Sequence[str] = (), **options: Any
 ) -> Iterator[SpeedRow]:
-    """Measure the speed of models.
+    """Measure the speed of models, each in a process of its own.
 
     Parameters
     ----------

@@ -21,8 +21,7 @@ __all__ = ["batch", "inference", "overhead", "stack", "training", "volume"]
 def inference(models: tuple[str, ...], **options: Any) -> None:
     """Measure megapixels per second, memory, and what tiling and scaling cost.
 
-    Of several models the first leaves memory to the others: they seem faster and
-    smaller than alone. Figures to report want a call each.
+    Each model runs in a process of its own, so that none uses memory that another left.
     """
     from napari_gradnet import api
 

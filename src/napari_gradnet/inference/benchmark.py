@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,7 +102,11 @@ def iter_speed(
     precision: Precision = "auto",
     repeats: int = 3,
 ) -> Iterator[SpeedRow]:
-    """Measure models one after the other.
+    """Measure models one after the other, each in a process of its own.
+
+    A process that another model ran in has memory left for the next one, which would
+    seem up to twice as fast and of no size. The processes import the program that
+    asks: in a script, ask below ``if __name__ == "__main__":``.
 
     Parameters
     ----------
@@ -117,12 +123,17 @@ def iter_speed(
     ------
     SpeedRow
     """
+    context = multiprocessing.get_context("spawn")
     for name in models or [m.name for m in list_models()]:
-        model = open_model(name, device=device, precision=precision)
-        yield _speed(model, size, repeats)
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            row = pool.submit(_speed, name, device, precision, size, repeats)
+            yield row.result()
 
 
-def _speed(model: Model, size: int, repeats: int) -> SpeedRow:
+def _speed(
+    name: str, device: str, precision: Precision, size: int, repeats: int
+) -> SpeedRow:
+    model = open_model(name, device=device, precision=precision)
     channels = model.header.channels
     rng = np.random.default_rng(0)
     image = rng.random((channels, size, size), dtype=np.float32)
