@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_gradnet.networks.blocks import Grid, convolutions
+from napari_gradnet.networks.blocks import convolutions
+from napari_gradnet.networks.grid import Grid
 from napari_gradnet.networks.mskresnet import ResUnit
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ stack, and a file that is written keeps what the file that was read says about i
 from __future__ import annotations
 
 from napari_gradnet.io._base import ImageSource
-from napari_gradnet.io._files import (
+from napari_gradnet.io._create import (
     OUTPUT_SUFFIXES,
     PlaneWriter,
     create_like,
-    open_image,
     write_like,
 )
+from napari_gradnet.io._open import open_image
 
 __all__ = [
     "OUTPUT_SUFFIXES",

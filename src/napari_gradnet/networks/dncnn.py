@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.networks.blocks import GridNetwork, conv3x3, convolutions
+from napari_gradnet.networks.blocks import conv3x3, convolutions
+from napari_gradnet.networks.grid import GridNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

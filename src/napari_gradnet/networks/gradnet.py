@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from napari_gradnet.networks.blocks import (
-    GridNetwork,
     convolution_radius,
     convolutions,
     layout,
 )
 from napari_gradnet.networks.dncnn import middle_layers
+from napari_gradnet.networks.grid import GridNetwork
 from napari_gradnet.networks.mskresnet import ResidualModules, unit_ends
 from napari_gradnet.networks.sobel import SobelGradient
 

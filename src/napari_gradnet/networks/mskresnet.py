@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from napari_gradnet.networks.blocks import (
     ChannelAttention,
-    GridNetwork,
     as_computed,
     conv3x3,
     exactly,
     in_strips,
 )
+from napari_gradnet.networks.grid import GridNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

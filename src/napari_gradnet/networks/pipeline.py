@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.networks.blocks import Grid
 from napari_gradnet.networks.gradnet import GradNet
+from napari_gradnet.networks.grid import Grid
 
 if TYPE_CHECKING:
     from napari_gradnet.networks.blocks import ImageNetwork

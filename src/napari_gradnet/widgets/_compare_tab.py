@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import METADATA_KEY, guess_layer_axes, view_region
-from napari_gradnet.widgets._parts import LayerBox, OptionalLayerBox, RunBar, connect
+from napari_gradnet.widgets._parts import LayerBox, OptionalLayerBox, connect
+from napari_gradnet.widgets._run_bar import RunBar
 from napari_gradnet.widgets._task import sentence_of
 
 if TYPE_CHECKING:

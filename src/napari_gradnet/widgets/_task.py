@@ -17,7 +17,8 @@ from napari_gradnet.widgets._layers import (
     result_keywords,
     view_region,
 )
-from napari_gradnet.widgets._parts import AxesChips, LayerBox, RunBar, connect, unwrap
+from napari_gradnet.widgets._parts import AxesChips, LayerBox, connect, unwrap
+from napari_gradnet.widgets._run_bar import RunBar
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

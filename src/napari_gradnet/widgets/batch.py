@@ -20,7 +20,8 @@ from napari_gradnet.widgets._batch_table import FileTable
 from napari_gradnet.widgets._copies import copy_text, script_buttons
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._models import Scout
-from napari_gradnet.widgets._parts import RunBar, unwrap
+from napari_gradnet.widgets._parts import unwrap
+from napari_gradnet.widgets._run_bar import RunBar
 from napari_gradnet.widgets._scrolled import ScrolledPage
 from napari_gradnet.widgets._task import sentence_of
 from napari_gradnet.widgets._timing import in_words

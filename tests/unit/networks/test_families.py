@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from napari_gradnet.gradient import sobel_gradient
-from napari_gradnet.networks.blocks import Grid
 from napari_gradnet.networks.gradnet import interleave_order
+from napari_gradnet.networks.grid import Grid
 from napari_gradnet.networks.pipeline import Pipeline
 from napari_gradnet.networks.registry import build_network
 from napari_gradnet.networks.sobel import SobelGradient
