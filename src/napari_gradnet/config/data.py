@@ -75,9 +75,9 @@ class SourceConfig(FrozenModel):
     rotations: bool = Field(True, description="By 90, 180 and 270 degrees.")
     saturation: NoiseRange = Field(
         1.0,
-        description="Multiply the colours of each patch, as far from its grey as they "
-        "are: photos hold few pure colours, and many had theirs smoothed by JPEG. A "
-        "range is drawn log-uniformly. Not for pairs; nothing for grey networks.",
+        description="Factor by which the colours of each patch are moved away from its "
+        "grey: photos hold few pure ones. A range is drawn log-uniformly. Not for "
+        "pairs; nothing for grey networks.",
     )
 
     @field_validator("saturation")

@@ -30,8 +30,11 @@ def saturate(patches: Tensor, factor: NoiseRange, generator: torch.Generator) ->
     Returns
     -------
     Tensor of float32, shape (N, C, H, W)
-        Clipped to [0, 1], as colours outside a camera's gamut are.
+        Clipped to [0, 1], as colours outside a camera's gamut are. Grey patches are
+        left as they are.
     """
+    if patches.shape[1] == 1:
+        return patches
     mean = patches.mean(1, keepdim=True)
     strong = mean + draw_log(factor, patches, generator) * (patches - mean)
     return strong.clamp(0, 1)
