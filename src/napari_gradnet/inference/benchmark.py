@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from napari_gradnet.errors import GradNetError
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.device import describe_device
 from napari_gradnet.inference.memory import PeakMemory
@@ -122,12 +124,26 @@ def iter_speed(
     Yields
     ------
     SpeedRow
+
+    Raises
+    ------
+    GradNetError
+        A process was killed, or could not begin.
     """
     context = multiprocessing.get_context("spawn")
     for name in models or [m.name for m in list_models()]:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            row = pool.submit(_speed, name, device, precision, size, repeats)
-            yield row.result()
+            future = pool.submit(_speed, name, device, precision, size, repeats)
+            try:
+                row = future.result()
+            except BrokenProcessPool as error:
+                msg = (
+                    f"the process that measures {name} broke off: take a smaller size "
+                    "where memory is short; in a script, ask below "
+                    'if __name__ == "__main__":'
+                )
+                raise GradNetError(msg) from error
+        yield row
 
 
 def _speed(
