@@ -9,6 +9,8 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
+from napari_gradnet.io import open_image
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -110,3 +112,15 @@ def write_attributes(path: Path, attributes: dict[str, Any]) -> None:
 def read_level(path: Path, name: str = "0") -> NDArray[Any]:
     """All of a level."""
     return np.asarray(zarr.open_array(LocalStore(path), path=name, mode="r")[...])
+
+
+def edit(path: Path, **changes: Any) -> None:
+    """Change entries of a JSON file."""
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | changes))
+
+
+def read_all(path: Path) -> NDArray[Any]:
+    """All planes of an image."""
+    with open_image(path) as image:
+        return np.stack(list(image.iter_planes()))

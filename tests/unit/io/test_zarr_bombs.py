@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
-import numpy as np
 import pytest
 import zarr
+from tests.zarr_stores import edit, read_all
 from zarr.storage import LocalStore
 
 from napari_gradnet.errors import FileFormatError
-from napari_gradnet.io import open_image
 from napari_gradnet.io._zarr_store import MAX_CHUNK_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
-
-
-def edit(path: Path, **changes: Any) -> None:
-    document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | changes))
-
-
-def read_all(path: Path) -> NDArray[Any]:
-    with open_image(path) as image:
-        return np.stack(list(image.iter_planes()))
 
 
 def bomb(path: Path, data: bytes, **metadata: Any) -> Path:

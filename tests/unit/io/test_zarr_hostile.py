@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import zarr
-from tests.zarr_stores import ramp, read_attributes, write_attributes, write_ome
+from tests.zarr_stores import (
+    edit,
+    ramp,
+    read_all,
+    read_attributes,
+    write_attributes,
+    write_ome,
+)
 
 from napari_gradnet.errors import FileFormatError
 from napari_gradnet.io import open_image
@@ -20,18 +27,6 @@ from napari_gradnet.io.volumes import check_rest, copy_rest
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
-
-
-def edit(path: Path, **changes: Any) -> None:
-    document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | changes))
-
-
-def read_all(path: Path) -> NDArray[Any]:
-    with open_image(path) as image:
-        return np.stack(list(image.iter_planes()))
 
 
 @pytest.fixture
