@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.cli._progress import ProgressBar
 from napari_gradnet.errors import GradNetError
 
@@ -116,7 +117,7 @@ def process_files(
     outputs: list[Path],
     work: Callable[[Path, Path, ProgressBar], str],
 ) -> int:
-    """Work on files one after the other; a bad one does not stop the rest.
+    """Work on files one after the other; one that fails does not stop the rest.
 
     Returns
     -------
@@ -133,6 +134,11 @@ def process_files(
         except (GradNetError, OSError) as error:
             failed += 1
             click.echo(f"Error: {path}: {error}", err=True)
+        except (click.ClickException, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - told; the other files go on
+            failed += 1
+            click.echo(f"Error: {path}: {explain_failure(error)}", err=True)
     if failed and len(inputs) > 1:
         click.echo(f"{failed} of {len(inputs)} files failed", err=True)
     return 1 if failed else 0

@@ -103,6 +103,36 @@ def test_a_bad_file_does_not_stop_the_rest(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "out of memory: use fewer workers or smaller tiles"),
+        (RuntimeError("no kernel"), "RuntimeError: no kernel"),
+    ],
+)
+def test_an_unexpected_failure_does_not_stop_the_rest(
+    capsys: pytest.CaptureFixture[str], error: Exception, words: str
+) -> None:
+    def work(path: Path, *_: object) -> str:
+        if path == A:
+            raise error
+        return ""
+
+    assert process_files((A, B), [A, B], work) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{B} -> ")
+    assert f"Error: {A}: {words}" in err.splitlines()
+    assert "1 of 2 files failed" in err.splitlines()
+
+
+def test_an_interrupt_does() -> None:
+    def work(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process_files((A, B), [A, B], work)
+
+
 def test_all_good(capsys: pytest.CaptureFixture[str]) -> None:
     assert process_files((A,), [B], lambda *_: "") == 0
     assert capsys.readouterr().err == ""
