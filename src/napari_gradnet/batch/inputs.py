@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_gradnet.batch.failures import explain_failure
-from napari_gradnet.batch.options import BatchOptions
+from napari_gradnet.batch.lists import read_list
 from napari_gradnet.batch.search import (
     IMAGE_SUFFIXES,
     NO_FILE,
@@ -22,17 +21,18 @@ from napari_gradnet.batch.search import (
     match_images,
     walk_images,
 )
-from napari_gradnet.errors import ConfigError, InputError
+from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from napari_gradnet.batch.options import BatchOptions
 
     AnyPath = str | os.PathLike[str]
 
 __all__ = ["Task", "find_tasks", "make_task"]
 
 _RASTER = (".png", ".jpg", ".jpeg")
-_INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,10 @@ def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
         yield make_task(path, path.parent, folder, options, fault=fault)
         return
     if single and path.suffix.lower() == ".csv":
-        yield from _read_list(path, folder, options)
+        yield from (
+            make_task(r.source, r.base, folder, r.options, r.target, fault=r.fault)
+            for r in read_list(path, options)
+        )
         return
     if single:
         yield make_task(path, path.parent, folder, options)
@@ -264,65 +267,3 @@ def _suffixed(
     if suffix in _RASTER and options.gives_float:
         return name.with_suffix(".tif")
     return name
-
-
-def _read_list(path: Path, folder: Path, options: BatchOptions) -> Iterator[Task]:
-    """Read a CSV list; paths in it are relative to its own folder."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (csv.Error, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read as CSV in UTF-8 ({error})"
-        raise InputError(msg) from error
-    except OSError as error:
-        raise InputError(explain_failure(error)) from error
-    if not rows or _INPUT not in rows[0]:
-        msg = f"{path} needs a first line with a column 'input', and a line a file"
-        raise InputError(msg)
-    for number, row in enumerate(rows, start=2):
-        source = path.parent / Path(row[_INPUT] or "").expanduser()
-        fault = ""
-        try:
-            kind = file_kind(source)
-        except OSError as error:
-            fault, kind = explain_fault(source, error), "file"
-        if kind == "other":
-            fault = NO_FILE.format(source)
-        if not row[_INPUT] or not kind:
-            msg = f"{path}, line {number}: {row[_INPUT]!r} does not exist"
-            raise InputError(msg)
-        own = _row_options(row, options, f"{path}, line {number}")
-        base = path.parent if source.is_relative_to(path.parent) else source.parent
-        target = (row.get(_OUTPUT) or "").strip()
-        yield make_task(source, base, folder, own, target, fault=fault)
-
-
-def _row_options(
-    row: dict[str, Any], options: BatchOptions, where: str
-) -> BatchOptions:
-    if None in row:
-        msg = f"{where}: more values than columns"
-        raise InputError(msg)
-    given = {
-        key: _parsed(key, value)
-        for key, value in row.items()
-        if key not in (_INPUT, _OUTPUT) and value not in (None, "")
-    }
-    if not given:
-        return options
-    try:
-        return BatchOptions.parse({**options.model_dump(), **given}, "list")
-    except ConfigError as error:
-        msg = f"{where}: {error}"
-        raise ConfigError(msg) from error
-
-
-def _parsed(key: str, value: str) -> Any:
-    """What a cell means where its text alone does not tell."""
-    if key == "value_range":
-        return value.replace(";", " ").split()
-    if key == "vst":
-        return {"on": True, "true": True, "off": False, "false": False}.get(
-            value.lower(), value
-        )
-    return value
