@@ -146,22 +146,57 @@ def _add(tasks: dict[str, Task], task: Task) -> None:
 
 
 def _check_outputs(tasks: dict[str, Task], folder: Path) -> None:
+    """Refuse outputs that lie elsewhere or whose writing would harm an input."""
     root = folder.resolve()
+    sources = {_identity(t.source): t.source for t in tasks.values()}
+    sources.pop(None, None)
+    real = {_real(t.source) for t in tasks.values()}
+    around = {p for r in {r.parent for r in real} for p in (r, *r.parents)}
     parents: set[Path] = set()
-    sources = {os.path.normcase(t.source.absolute()) for t in tasks.values()}
     for task in tasks.values():
-        if os.path.normcase(task.target.absolute()) in sources:
+        # links of an output may lead to the input of another one
+        source = sources.get(_identity(task.target))
+        if source is not None:
+            also = "" if source == task.target else f", by a link {source},"
             msg = (
-                f"{task.target} is an input of this batch: choose another output folder"
+                f"{task.target}{also} is an input of this batch: choose another "
+                "output folder"
+            )
+            raise InputError(msg)
+        if _real(task.target) in around:
+            msg = (
+                f"{task.target} holds an input of this batch: choose another output "
+                "folder"
             )
             raise InputError(msg)
         if task.target.parent in parents:
             continue
         parents.add(task.target.parent)
         # a link below the output folder may lead elsewhere
-        if not task.target.parent.resolve().is_relative_to(root):
+        parent = _real(task.target.parent)
+        if not parent.is_relative_to(root):
             msg = f"{task.target} leads out of the output folder {folder}: refused"
             raise InputError(msg)
+        if not real.isdisjoint((parent, *parent.parents)):
+            msg = (
+                f"{task.target} lies in an input of this batch: choose another output "
+                "folder"
+            )
+            raise InputError(msg)
+
+
+def _real(path: Path) -> Path:
+    """Follow links; a circle of them is no error here, unlike for `Path.resolve`."""
+    return Path(os.path.realpath(path))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file or folder has in common with its links; None where nothing is."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state.st_ino else None
 
 
 def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:

@@ -100,6 +100,39 @@ def test_inputs_are_never_outputs(tree: Path) -> None:
         names("raw/a.tif", output="raw")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_an_output_that_is_a_link_to_another_input_is_refused(
+    tree: Path, link: str
+) -> None:
+    (tree / "raw" / "b.tif").write_bytes(b"x")
+    (tree / "out").mkdir()
+    getattr(tree / "out" / "a.tif", link)(tree / "raw" / "b.tif")
+    message = r"out.a.tif, by a link raw.b.tif, is an input of this batch"
+    with pytest.raises(InputError, match=message):
+        names("raw")
+    assert names("raw/a.tif") == ["a.tif"]  # then it is none
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_the_inputs_is_no_output_folder(tree: Path) -> None:
+    (tree / "raw" / "b.tif").write_bytes(b"x")
+    (tree / "link").symlink_to(tree / "raw")
+    listed = write_list(tree, "input,output\na.tif,b.tif\nb.tif,c.tif\n")
+    with pytest.raises(InputError, match=r"link.b.tif, by a link .* is an input"):
+        names(listed, output="link")
+
+
+def test_outputs_do_not_replace_what_holds_an_input_or_lie_in_one(tree: Path) -> None:
+    listed = write_list(
+        tree, "input,output\nold,v.zarr\nv.zarr/0/c/0/inner.tif,inner.tif\n"
+    )
+    with pytest.raises(InputError, match=r"raw.v.zarr holds an input"):
+        names(listed, output="raw")
+    with pytest.raises(InputError, match=r"denoised.v.zarr lies in an input"):
+        names("raw/v.zarr", "raw/a.tif", output="raw/v.zarr/denoised")
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
