@@ -25,7 +25,8 @@ __all__ = ["TagWriter", "record_text", "software_name"]
 #: orientation, page name, positions, page number, date, artist, host, ink names,
 #: XMP, copyright, GeoTIFF and GDAL, IPTC, Micro-Manager.
 _KEPT_TAGS = {269, 271, 272, 274, 285, 286, 287, 297, 306, 315, 316, 333, 700}
-_KEPT_TAGS |= {33432, 33550, 33723, 33922, 34735, 34736, 34737, 42112, 42113, 51123}
+_KEPT_TAGS |= {33432, 33550, 33723, 33922, 34264, 34735, 34736, 34737}
+_KEPT_TAGS |= {42112, 42113, 51123}
 
 
 def record_text(record: Mapping[str, Any]) -> str:
