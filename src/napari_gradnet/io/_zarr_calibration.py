@@ -39,6 +39,7 @@ _UNITS = {
 }
 #: Centimetres and inches, by TIFF's ResolutionUnit.
 _RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
+#: Of channels whose file tells none.
 _COLOURS = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 
 
@@ -81,7 +82,31 @@ def read_calibration(source: ImageSource) -> Calibration:
         if (interval := _positive(imagej.get("finterval"))) is not None:
             scales["T"] = interval
             units["T"] = _UNITS.get(str(imagej.get("tunit", "s")), "second")
-    return Calibration(scales, units)
+    return Calibration(scales, units, _imagej_channels(source, imagej))
+
+
+def _imagej_channels(
+    source: TiffSource, imagej: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Names and colours of the channels of an ImageJ file, where it has them."""
+    if imagej is None or "C" not in source.axes.axes:
+        return []
+    count = source.axes.length("C")
+    labels = imagej.get("Labels")
+    found: list[set[str]] = [set() for _ in range(count)]
+    if isinstance(labels, list) and len(labels) in (count, source.num_planes):
+        for number, label in enumerate(labels):
+            per_plane = len(labels) == source.num_planes
+            found[source.axes.channel_of(number) if per_plane else number].add(label)
+    # labels that differ along a channel are those of planes
+    named = all(len(names) == 1 for names in found)
+    tables = imagej.get("LUTs")
+    colours: list[str] = []
+    shown = imagej.get("mode") != "grayscale"
+    if shown and isinstance(tables, list) and len(tables) == count:
+        colours = [table[:, -1].tobytes().hex().upper() for table in tables]
+    known = [names.pop() for names in found] if named else []
+    return _channels(known, colours, count, source.dtype)
 
 
 def _positive(value: Any) -> float | None:
@@ -123,28 +148,45 @@ def _from_ome(source: TiffSource) -> Calibration:
             unit = _UNITS.get(pixels.getAttribute(f"{name}Unit") or default)
             if unit:
                 units[letter] = unit
-    labels = [
-        node.getAttribute("Name")
-        for node in pixels.getElementsByTagNameNS("*", "Channel")
-    ]
+    nodes = pixels.getElementsByTagNameNS("*", "Channel")
+    labels = [node.getAttribute("Name") for node in nodes]
+    colours = [_ome_colour(node.getAttribute("Color")) for node in nodes]
     count = source.axes.length("C")
-    known = labels if len(labels) == count and any(labels) else []
-    return Calibration(scales, units, _channels(known, source.dtype))
+    if len(nodes) != count:
+        labels, colours = [], []
+    return Calibration(scales, units, _channels(labels, colours, count, source.dtype))
 
 
-def _channels(labels: Sequence[str], dtype: np.dtype[Any]) -> list[dict[str, Any]]:
-    """Entries of the omero block, which needs a colour and a window for each."""
+def _ome_colour(text: str) -> str:
+    """RRGGBB of a signed integer that holds RGBA; empty where there is none."""
+    try:
+        return f"{(int(text) & 0xFFFFFFFF) >> 8:06X}"
+    except ValueError:
+        return ""
+
+
+def _channels(
+    labels: Sequence[str], colours: Sequence[str], count: int, dtype: np.dtype[Any]
+) -> list[dict[str, Any]]:
+    """Entries of the omero block, which needs a colour and a window for each.
+
+    Empty where the file tells neither names nor colours.
+    """
     import numpy as np
 
+    if not any(labels) and not any(colours):
+        return []
+    labels = labels or [""] * count
+    colours = colours or [""] * count
     low, high = 0.0, 1.0
     if dtype.kind in "iu":
         low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
     return [
         {
-            "label": label,
-            "color": _COLOURS[place % len(_COLOURS)],
+            **({"label": label} if label else {}),
+            "color": colour or _COLOURS[place % len(_COLOURS)],
             "active": True,
             "window": {"min": low, "max": high, "start": low, "end": high},
         }
-        for place, label in enumerate(labels)
+        for place, (label, colour) in enumerate(zip(labels, colours, strict=True))
     ]
