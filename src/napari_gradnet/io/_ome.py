@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["patch_ome_xml", "pixel_type"]
+__all__ = ["find_image", "patch_ome_xml", "pixel_type"]
 
 _TYPES = {
     "int8": "int8",
@@ -72,22 +72,58 @@ def _new(document: Document, parent: Element, name: str) -> Element:
     return document.createElementNS(parent.namespaceURI, prefix + name)
 
 
-def _keep_one_image(root: Element, width: int, height: int) -> Element:
-    """Drop all images but the first that has these sizes."""
-    images = _children(root, "Image")
-    kept = None
-    for image in images:
+def find_image(
+    root: Element, *, size: tuple[int, int], page: int, file: str
+) -> Element:
+    """Find the image that a page belongs to.
+
+    Parameters
+    ----------
+    root : Element
+        Of the OME-XML.
+    size : (int, int)
+        Rows and columns of the image.
+    page : int
+        Number of one of its pages in the file.
+    file : str
+        The file's name.
+
+    Raises
+    ------
+    ValueError
+        There is no image of this size.
+    """
+    found = []
+    for image in _children(root, "Image"):
         for pixels in _children(image, "Pixels"):
-            size = pixels.getAttribute("SizeX"), pixels.getAttribute("SizeY")
-            if kept is None and size == (str(width), str(height)):
-                kept = image
-    if kept is None:
-        msg = f"no Image has {width} x {height} pixels"
+            width, height = (pixels.getAttribute(k) for k in ("SizeX", "SizeY"))
+            if (height, width) == (str(size[0]), str(size[1])):
+                found.append((_has_page(root, pixels, page, file), image))
+    if not found:
+        msg = f"no Image has {size[1]} x {size[0]} pixels"
         raise ValueError(msg)
-    for image in images:
-        if image is not kept:
-            root.removeChild(image)
-    return kept
+    # several images may be of one size, some of them without a page in this file
+    return max(found, key=lambda item: item[0])[1]
+
+
+def _has_page(root: Element, pixels: Element, page: int, file: str) -> bool:
+    for data in _children(pixels, "TiffData"):
+        elsewhere = any(
+            uuid.getAttribute("FileName").lower() != file.lower()
+            and _text(uuid) != root.getAttribute("UUID")
+            for uuid in _children(data, "UUID")
+        )
+        first = int(data.getAttribute("IFD") or 0)
+        default = "1" if data.hasAttribute("IFD") else "0"  # 0: all that there are
+        count = data.getAttribute("PlaneCount") or data.getAttribute("NumPlanes")
+        number = int(count or default)
+        if not elsewhere and first <= page and (not number or page < first + number):
+            return True
+    return False
+
+
+def _text(element: Element) -> str:
+    return "".join(n.data for n in element.childNodes if n.nodeType == n.TEXT_NODE)
 
 
 def _fit_pixels(
@@ -146,6 +182,8 @@ def patch_ome_xml(
     *,
     type_name: str,
     size: tuple[int, int],
+    page: int,
+    file: str,
     pages: int,
     record: Mapping[str, str],
 ) -> bytes:
@@ -157,8 +195,8 @@ def patch_ome_xml(
         The description of the file that was read.
     type_name : str
         Pixel type, see `pixel_type`.
-    size : (int, int)
-        Rows and columns, in pixels, of the image that is kept.
+    size, page, file
+        Of the image that is kept: see `find_image`.
     pages : int
         Number of TIFF pages, in the order of the image's ``DimensionOrder``.
     record : mapping of str to str
@@ -179,7 +217,10 @@ def patch_ome_xml(
     if root is None:
         msg = "the text holds no element"
         raise ValueError(msg)
-    image = _keep_one_image(root, size[1], size[0])
+    image = find_image(root, size=size, page=page, file=file)
+    for other in _children(root, "Image"):
+        if other is not image:
+            root.removeChild(other)
     (pixels,) = _children(image, "Pixels")
     if root.hasAttribute("UUID"):  # it names the file that was read
         root.removeAttribute("UUID")

@@ -202,6 +202,12 @@ class TiffSource(ImageSource):
         return str(self.keyframe.description)
 
     @property
+    def first_page(self) -> int:
+        """Number of the series' first page in the file."""
+        page = self.series[0]
+        return 0 if page is None else int(page.index)
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """What the file says about itself."""
         page = self.keyframe

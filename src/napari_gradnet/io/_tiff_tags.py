@@ -172,6 +172,8 @@ class TagWriter:
                 self.source.description,
                 type_name=_ome.pixel_type(self.path, self.dtype),
                 size=(page.imagelength, page.imagewidth),
+                page=self.source.first_page,
+                file=self.source.file.filename,
                 pages=self.num_pages,
                 record=record,
             )

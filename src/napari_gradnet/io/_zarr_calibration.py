@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_gradnet.io._ome import find_image
 from napari_gradnet.io._tiff_read import TiffSource
 
 if TYPE_CHECKING:
@@ -132,8 +133,15 @@ def _from_resolution(source: TiffSource) -> tuple[dict[str, float], dict[str, st
 def _from_ome(source: TiffSource) -> Calibration:
     from xml.dom import minidom
 
-    document = minidom.parseString(source.description.encode())
-    pixels = document.getElementsByTagNameNS("*", "Pixels")[0]
+    root = minidom.parseString(source.description.encode()).documentElement
+    if root is None:
+        return Calibration()
+    page = source.keyframe
+    size = page.imagelength, page.imagewidth
+    image = find_image(
+        root, size=size, page=source.first_page, file=source.file.filename
+    )
+    pixels = image.getElementsByTagNameNS("*", "Pixels")[0]
     scales: dict[str, float] = {}
     units: dict[str, str] = {}
     for letter, name, default in (

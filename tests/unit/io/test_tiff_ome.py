@@ -11,6 +11,7 @@ from tests.unit.io.copying import RECORD, copy
 
 from napari_gradnet.errors import FileFormatError
 from napari_gradnet.io import create_like, open_image
+from napari_gradnet.io._zarr_calibration import read_calibration
 
 
 @pytest.fixture
@@ -106,6 +107,30 @@ def test_ome_twice_and_other_images(ome, tmp_path, rng):
     with tifffile.TiffFile(again) as new:
         assert len(new.series) == 1
         np.testing.assert_array_equal(new.asarray(), data)
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_of_images_of_one_size_the_one_that_is_read_stays(tmp_path, rng, elsewhere):
+    """Those whose pixels are in other files, or nowhere, are not read."""
+    data = rng.integers(0, 255, (2, 8, 9), dtype=np.uint8)
+    path, out = tmp_path / "in.ome.tif", tmp_path / "out.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for name, size in (("first", 1.0), ("second", 2.0)):
+            metadata = {"axes": "TYX", "Name": name, "PhysicalSizeX": size}
+            writer.write(data, metadata=metadata)
+    with tifffile.TiffFile(path) as file:
+        xml = file.ome_metadata
+    start = xml.index("<TiffData")
+    end = xml.index("/>", start) + 2
+    gone = '<TiffData IFD="0" PlaneCount="2"><UUID FileName="b.ome.tif">x</UUID>'
+    xml = xml[:start] + (f"{gone}</TiffData>" if elsewhere else "") + xml[end:]
+    xml = xml.replace('IFD="2"', 'IFD="0"')
+    tifffile.imwrite(path, data, description=xml.encode(), metadata=None)
+    copy(path, out)
+    names = [x.attrib["Name"] for x in parse(out) if x.tag.endswith("Image")]
+    assert names == ["second"]
+    with open_image(path) as source:
+        assert read_calibration(source).scales["X"] == 2
 
 
 def test_ome_rgb_and_pyramid(tmp_path, rng):
