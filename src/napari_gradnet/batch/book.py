@@ -6,6 +6,7 @@ failed stands here, once for all engines. Safe in several threads.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -128,11 +129,10 @@ class Book:
         except ChangedOptionsError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad file must not stop the rest
-            if run is not None:
-                run.error = error
-                self.close(run)
-            else:
-                self._failed(task, None, error)
+            if run is not None:  # what an earlier run has finished stays
+                with contextlib.suppress(Exception):
+                    run.job.close()
+            self._failed(task, run, error)
             return None
         self._tell(task, "started", run)
         return run

@@ -149,6 +149,11 @@ class ImageJob(Job):
         return self._image.num_planes == 1
 
     # ---------------------------------------------------------------- life cycle
+    @property
+    def keeps_units(self) -> bool:
+        """Whether the spool is there."""
+        return spool_path(self.output).exists()
+
     def prepare(self) -> None:
         """Settle what all planes share; start or find the spool."""
         image = self._image

@@ -132,6 +132,15 @@ class Job(ABC):
     def num_values(self) -> int:
         """Pixel values that are denoised (samples of a pixel count), for estimates."""
 
+    @property
+    def keeps_units(self) -> bool:
+        """Whether the unfinished output still holds what earlier runs have written.
+
+        Asked before `prepare`. Where it was removed, the units that the journal has as
+        finished are done again.
+        """
+        return True
+
     @abstractmethod
     def prepare(self) -> None:
         """Check input and output, settle what all units share, start the output.

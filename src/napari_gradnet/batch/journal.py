@@ -54,6 +54,8 @@ class Entry:
         Finished units and their checksums, while the output is not done.
     owned : bool
         Whether what stands under the output's name is this batch's: it was whole once.
+    source : str
+        The input, for messages.
     figures : dict
         What the report tells of a done output.
     """
@@ -62,6 +64,7 @@ class Entry:
     fingerprint: dict[str, Any]
     units: dict[str, str] = field(default_factory=dict)
     owned: bool = False
+    source: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
 
 
@@ -150,9 +153,10 @@ class Journal:
         if state == "started":
             shared = self._shared[line["options"]]
             entry = Entry(state, {**line["own"], **shared})
+            entry.owned = line.get("owned", False)
+            entry.source = line.get("source", "")
             if line.get("again"):
-                before = self._entries[name]
-                entry.units, entry.owned = before.units, before.owned
+                entry.units = self._entries[name].units
             self._entries[name] = entry
         elif state == "forgotten":
             self._entries.pop(name, None)
@@ -220,7 +224,13 @@ class Journal:
         self._take(line)
 
     def start(
-        self, name: str, fingerprint: Mapping[str, Any], *, again: bool = False
+        self,
+        name: str,
+        fingerprint: Mapping[str, Any],
+        *,
+        source: str = "",
+        again: bool = False,
+        owned: bool = False,
     ) -> None:
         """Say that an output is begun, before anything is written for it.
 
@@ -231,8 +241,12 @@ class Journal:
         fingerprint : mapping
             JSON; what stands under ``input`` is the file's own, the rest is stored once
             for all files that have it in common.
+        source : str
+            The input, for messages.
         again : bool
             Whether the work goes on, so that the finished units stay.
+        owned : bool
+            Whether what stands under the output's name is this batch's.
         """
         plain = json.loads(json.dumps(dict(fingerprint)))
         own = {key: plain.pop(key) for key in ["input"] if key in plain}
@@ -240,8 +254,15 @@ class Journal:
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         if digest not in self._shared:
             self._record({"shared": digest, "values": plain})
-        line = {"file": name, "state": "started", "options": digest, "own": own}
-        self._record({**line, "again": True} if again else line)
+        line = {
+            "file": name,
+            "state": "started",
+            "options": digest,
+            "own": own,
+            "source": source,
+        }
+        flags = {key: True for key, on in (("again", again), ("owned", owned)) if on}
+        self._record({**line, **flags})
 
     def unit(self, name: str, result: UnitResult) -> None:
         """Say that a unit is written; on a full disk it is done again next time."""

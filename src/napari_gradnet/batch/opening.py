@@ -94,7 +94,8 @@ class Opener:
                     job.close()
                     return None
                 _clean_temporaries(task.target)
-                if entry.state == "done":  # somebody removed the output
+                # somebody removed the output, or what was unfinished of it
+                if entry.state == "done" or not job.keeps_units:
                     entry = None
             if exists and not (self._overwrite or mine):
                 msg = (
@@ -103,7 +104,13 @@ class Opener:
                 )
                 raise FileFormatError(msg)
             self._journal.make_folders(task.target.parent)
-            self._journal.start(task.name, fingerprint, again=entry is not None)
+            self._journal.start(
+                task.name,
+                fingerprint,
+                source=str(task.source.absolute()),
+                again=entry is not None,
+                owned=mine and exists,
+            )
         except BaseException:
             job.close()
             raise
@@ -123,6 +130,13 @@ class Opener:
                 "back, choose another output folder, or begin anew (--restart)"
             )
             raise ChangedOptionsError(msg)
+        source = str(task.source.absolute())
+        if entry.source and entry.source != source:
+            msg = (
+                f"{task.target} was {state} from {entry.source}, not from {source}: "
+                "choose another output folder for this one"
+            )
+            raise InputError(msg)
         name, how = next(iter(changed.items()))
         msg = (
             f"{task.source} has changed since {task.target} was {state} ({name} {how}):"

@@ -150,6 +150,11 @@ class VolumeJob(Job):
         return math.prod(self._open.image.shape)
 
     # ---------------------------------------------------------------- life cycle
+    @property
+    def keeps_units(self) -> bool:
+        """Whether the unfinished store and its state are there."""
+        return self._part.is_dir() and self._store.exists()
+
     def prepare(self) -> None:
         """Settle scaling and layout, or find what was settled; start the output."""
         with open_image(self.source, axes=self.axes) as image:
@@ -175,11 +180,14 @@ class VolumeJob(Job):
 
     def _start(self) -> None:
         """Make the empty output, then the state: with it the output is a whole one."""
-        shutil.rmtree(self._part, ignore_errors=True)
-        self._store.remove()
-        with self._load_input() as opened:
-            create_volume(self._part, opened.plan)
-        self._store.save(self._known or {}, self._settled or {})
+        self._remove_unfinished()
+        try:
+            with self._load_input() as opened:
+                create_volume(self._part, opened.plan)
+            self._store.save(self._known or {}, self._settled or {})
+        except Exception:
+            self._remove_unfinished()
+            raise
         self.open()
 
     def _load_input(self) -> OpenVolume:
@@ -286,8 +294,12 @@ class VolumeJob(Job):
     def discard(self) -> None:
         """Close, and remove the unfinished output."""
         self.close()
-        shutil.rmtree(self._part, ignore_errors=True)
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        # the state first: without it what is left of the store is begun anew
         self._store.remove()
+        shutil.rmtree(self._part, ignore_errors=True)
 
 
 def _check_store(folder: Path) -> None:

@@ -47,6 +47,10 @@ class VolumeState:
     def _marker(self) -> Path:
         return self.folder / "renaming"
 
+    def exists(self) -> bool:
+        """Whether `save` was called for the output."""
+        return self._file.exists()
+
     def load(self, fingerprint: Mapping[str, Any]) -> dict[str, Any] | None:
         """What `save` stored, or None where there is nothing.
 

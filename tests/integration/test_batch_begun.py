@@ -1,0 +1,169 @@
+"""What an earlier run has begun: gone on with, done again or refused, never lost."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_gradnet import api
+from napari_gradnet.batch.journal import JOURNAL_NAME
+from napari_gradnet.batch.volume import VolumeJob
+from napari_gradnet.io import open_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+OPTIONS: dict[str, Any] = {"naive": "gaussian", "sigma": 20, "workers": 1}
+ZARR: dict[str, Any] = {
+    "format": "ome-zarr",
+    "zarr": {"chunks": {"Y": 32, "X": 32}, "num_levels": 1},
+}
+VOLUME = "out/s.ome.zarr"
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A stack of 3 planes in ``in``; the working folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    stack = rng.poisson(120, (3, 40, 40)).astype(np.uint16)
+    tifffile.imwrite("in/s.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    return tmp_path
+
+
+def pixels(path: str) -> NDArray[Any]:
+    with open_image(path) as image:
+        return np.stack([image.read_plane(k) for k in range(image.num_planes)])
+
+
+def failing_at_last(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let the last of the 3 units fail."""
+    compute = VolumeJob.compute
+    calls = []
+
+    def fail(self: VolumeJob, unit: str, data: Any) -> Any:
+        calls.append(unit)
+        if len(calls) == 3:
+            raise error
+        return compute(self, unit, data)
+
+    monkeypatch.setattr(VolumeJob, "compute", fail)
+
+
+def count_units(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The units that are worked on from now on."""
+    compute = VolumeJob.compute
+    units: list[str] = []
+
+    def count(self: VolumeJob, unit: str, data: Any) -> Any:
+        units.append(unit)
+        return compute(self, unit, data)
+
+    monkeypatch.setattr(VolumeJob, "compute", count)
+    return units
+
+
+def lose_the_end(folder: Path) -> None:
+    """A full disk took the journal's last line."""
+    journal = folder / "out" / JOURNAL_NAME
+    lines = journal.read_text().splitlines(keepends=True)
+    assert '"done"' in lines[-1]
+    journal.write_text("".join(lines[:-1]))
+
+
+def let_it_fail(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        failing_at_last(patch, RuntimeError("of the GPU"))
+        assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
+
+
+def let_another_appear(folder: Path) -> None:
+    noise = VolumeJob.noise
+
+    def appear(self: VolumeJob) -> Any:
+        (folder / VOLUME).mkdir()
+        return noise(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VolumeJob, "noise", appear)
+        assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
+    (folder / VOLUME).rmdir()
+
+
+@pytest.mark.parametrize("accident", [lose_the_end, let_it_fail, let_another_appear])
+def test_units_whose_data_are_gone_are_done_again(
+    folder: Path, accident: Callable[[Path], None]
+) -> None:
+    api.denoise_files("in", "out", **OPTIONS, **ZARR)
+    expected = pixels(VOLUME)
+    assert expected.min() > 0
+    if accident is not lose_the_end:
+        shutil.rmtree("out")
+    accident(folder)
+    assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("done") == 1
+    assert np.array_equal(pixels(VOLUME), expected)
+
+
+def test_a_volume_that_cannot_be_begun_keeps_what_is_there(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        failing_at_last(patch, OSError(28, "No space left on device"))
+        api.denoise_files("in", "out", **OPTIONS, **ZARR)
+    (folder / "out" / JOURNAL_NAME).unlink()
+    other = {**OPTIONS, "sigma": 21}
+    report = api.denoise_files("in", "out", **other, **ZARR)
+    assert "finish it with those" in report.files[0].message
+    assert (folder / "out" / ".s.ome.zarr.gradnet-part").is_dir()
+    assert (folder / "out" / ".s.ome.zarr.gradnet-state").is_dir()
+
+
+def test_what_a_full_disk_stopped_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        failing_at_last(patch, OSError(28, "No space left on device"))
+        api.denoise_files("in", "out", **OPTIONS, **ZARR)
+    units = count_units(monkeypatch)
+    assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("done") == 1
+    assert 0 < len(units) < 3
+
+
+@pytest.mark.parametrize("layout", [ZARR, {}])
+def test_a_restart_that_was_stopped_can_go_on(
+    folder: Path, layout: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.denoise_files("in", "out", **OPTIONS, **layout)
+    again = {**OPTIONS, "sigma": 30}
+    events = api.iter_denoise_files("in", "out", restart=True, **again, **layout)
+    for event in events:
+        if event.state == "started":
+            break
+    events.close()
+    assert api.denoise_files("in", "out", **again, **layout).count("done") == 1
+    (output,) = (p for p in (folder / "out").iterdir() if p.name.startswith("s."))
+    (folder / "other").mkdir()
+    api.denoise_files("in", "other", **again, **layout)
+    assert np.array_equal(pixels(str(output)), pixels(f"other/{output.name}"))
+
+
+def test_a_file_of_the_same_name_is_not_called_changed(folder: Path) -> None:
+    api.denoise_files("in", "out", **OPTIONS)
+    before = (folder / "out" / "s.tif").read_bytes()
+    (folder / "more").mkdir()
+    tifffile.imwrite("more/s.tif", np.full((2, 20, 20), 7, np.uint16))
+    (file,) = api.denoise_files("more", "out", **OPTIONS).files
+    source = folder / "in" / "s.tif"
+    assert f"s.tif was made from {source}, not from" in file.message
+    assert "--restart" not in file.message
+    assert (folder / "out" / "s.tif").read_bytes() == before
+    # the same file that lies elsewhere now
+    (folder / "in").rename(folder / "moved")
+    assert api.denoise_files("moved", "out", **OPTIONS).count("skipped") == 1
