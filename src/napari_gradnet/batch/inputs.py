@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Task", "find_tasks", "make_task"]
 
 _RASTER = (".png", ".jpg", ".jpeg")
+_DRIVE = re.compile("[A-Za-z]:")
 
 
 @dataclass(frozen=True)
@@ -285,8 +287,9 @@ def make_task(
             name = PurePosixPath(source.resolve().name or "root")
         if not fault:
             name = _suffixed(name, options, is_folder=_is_folder(source))
-    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-        msg = f"output {target!r} of {source} leads out of the output folder: refused"
+    # a colon elsewhere is a part of a name, as in 12:30.tif
+    if name.is_absolute() or ".." in name.parts or _DRIVE.match(target):
+        msg = f"output '{name}' of {source} leads out of the output folder: refused"
         raise InputError(msg)
     return Task(source, folder / name, str(name), options, fault)
 

@@ -74,6 +74,15 @@ def test_a_file_is_taken_whatever_it_is_called(tree: Path) -> None:
     assert names("raw/notes.txt", "raw/v.zarr") == ["notes.txt", "v.zarr"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+@pytest.mark.parametrize("name", ["12:30.tif", "a:b.tif", "at 12:30/a.tif"])
+def test_a_colon_may_stand_in_a_name(tree: Path, name: str) -> None:
+    (tree / "colon" / name).parent.mkdir(parents=True)
+    (tree / "colon" / name).write_bytes(b"x")
+    assert names("colon") == [name]
+    assert names(f"colon/{name}") == [name.rpartition("/")[2]]
+
+
 def test_suffixes_follow_from_what_is_written(tree: Path) -> None:
     gradient = BatchOptions(gradient="magnitude")
     assert names("raw/b.PNG", "raw/a.tif", options=gradient) == ["a.tif", "b.tif"]
@@ -200,6 +209,7 @@ def test_a_list_gives_options_for_each_file(tree: Path) -> None:
         ("input,sigma\na.tif,x\n", ConfigError, "line 2: .*sigma='x'"),
         ("input,output\na.tif,../b.tif\n", InputError, "leads out of the output"),
         ("input,output\na.tif,/b.tif\n", InputError, "leads out of the output"),
+        ("input,output\na.tif,C:b.tif\n", InputError, "'C:b.tif' of .* leads out"),
         ("input\na.tif,2\n", InputError, "more values than columns"),
         ("input,sigma\na.tif,1\na.tif,2\n", InputError, "listed twice, with diff"),
     ],
