@@ -11,6 +11,7 @@ from napari_gradnet.errors import ModelError
 from napari_gradnet.inference.models import Model, open_model
 from napari_gradnet.inference.plane import PlaneDenoiser
 from napari_gradnet.networks.pipeline import Pipeline
+from napari_gradnet.values import robust_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,9 @@ __all__ = ["denoise_with_dncnn"]
 #: Packaged models that hold a DnCNN, best first: alone, or as the guide of a GradNet.
 _COLOR = ("dncnn-color", "gradnet-color", "gradnet-fast-color")
 _GRAY = ("gradnet-fast-gray", "gradnet-gray", "dncnn-gray")
+#: Of black 0 and white 1, what the network sees: a hot pixel far beyond would spoil all
+#: of its neighbourhood.
+_INSIDE = (-1.0, 2.0)
 
 
 def _open(channels: int) -> Model:
@@ -41,7 +45,7 @@ def denoise_with_dncnn(
     """Denoise a plane with DnCNN; see `naive.NaiveDenoiser`.
 
     The network is blind: `sigma` only settles the scale, so that noise above 50/255 of
-    the plane's range does not leave what the network was trained for.
+    the plane's range does not leave what the network was trained for. Outliers stay.
     """
     channels = plane.shape[2]
     model = _open(channels)
@@ -59,9 +63,10 @@ def denoise_with_dncnn(
             model.dtype,
             model.lock,
         )
-    low = float(plane.min())
-    scale = max(float(plane.max()) - low, float(sigma.max()) * 255 / 50, 1e-30)
-    image = ((plane.transpose(2, 0, 1) - low) / scale).astype(np.float32)
-    result = PlaneDenoiser(model).denoise(image)
-    denoised: NDArray[np.floating] = result.transpose(1, 2, 0) * scale + low
-    return denoised.astype(plane.dtype, copy=False)
+    low, high = robust_range([plane])
+    scale = max(high - low, float(sigma.max()) * 255 / 50, 1e-30)
+    image = (plane - low) / scale
+    inside = np.clip(image, *_INSIDE)
+    result = PlaneDenoiser(model).denoise(inside.transpose(2, 0, 1).astype(np.float32))
+    denoised = (result.transpose(1, 2, 0) + (image - inside)) * scale + low
+    return np.asarray(denoised.astype(plane.dtype, copy=False))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
 from napari_gradnet import api
 from napari_gradnet.inference import naive_network
 from napari_gradnet.metrics import psnr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Where all of them are packaged.
 ALL = dict.fromkeys(
@@ -54,3 +59,22 @@ def test_the_guide_alone_denoises(rng: np.random.Generator) -> None:
     # the guide of the packaged GradNet, not all of it
     whole = api.denoise(noisy, "gradnet-fast-gray", value_range=(0, 1))
     assert psnr(whole, clean) > psnr(naive, clean) + 0.1
+
+
+def test_a_hot_pixel_stays_and_spoils_no_other(
+    grey_photo: NDArray[Any], rng: np.random.Generator
+) -> None:
+    clean = grey_photo[100:196, 100:196] * 510 + 500
+    noisy = clean + rng.normal(0, 40, clean.shape)
+    hot = noisy.copy()
+    hot[10, 10] = 65535
+    away = np.ones(clean.shape, bool)
+    away[5:16, 5:16] = False
+    plain, result = (
+        api.naive_denoise(image, "dncnn", sigma=40, vst=False, axes="YX")
+        for image in (noisy, hot)
+    )
+    assert np.abs(result - plain)[away].max() < 10
+    errors = [np.sqrt(np.mean((r - clean)[away] ** 2)) for r in (plain, result)]
+    assert errors[1] < 1.05 * errors[0] < 20
+    assert result[10, 10] > 60000
