@@ -53,6 +53,8 @@ class LoadedImages:
         `noisy` is empty without partners.
     names : list of str
         Where each clean image comes from.
+    keys : list of (str, int)
+        File (or array) and plane of each clean image, however the file is named.
     files : list of Path
         Files that were read.
     skipped : list of (Path, str)
@@ -63,6 +65,7 @@ class LoadedImages:
     clean: list[NDArray[Any]] = field(default_factory=list)
     noisy: list[NDArray[Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    keys: list[tuple[str, int]] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -268,13 +271,16 @@ def _add(
         if second is not None:
             loaded.noisy.append(second)
         loaded.names.append(f"{name}[{number}]" if len(planes) > 1 else name)
+        loaded.keys.append(
+            (str(Path(name).resolve()) if _is_file(name) else name, number)
+        )
         used += 1
     if used:
-        loaded.files += [
-            Path(n)
-            for n in (name, partner)
-            if n and not n.startswith((ARRAY_PREFIX, DRAWN_PREFIX))
-        ]
+        loaded.files += [Path(n) for n in (name, partner) if n and _is_file(n)]
+
+
+def _is_file(name: str) -> bool:
+    return not name.startswith((ARRAY_PREFIX, DRAWN_PREFIX))
 
 
 def _check_alignment(loaded: LoadedImages) -> None:

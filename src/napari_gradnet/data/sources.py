@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from napari_gradnet.config.data import DataConfig, SourceConfig
+    from napari_gradnet.config.data import DataConfig, SourceConfig, ValidationConfig
     from napari_gradnet.config.noise import NoiseConfig
 
 __all__ = ["Batch", "Source", "TrainingData", "load_data"]
@@ -188,6 +188,7 @@ def load_data(
         image is left in it.
     """
     data = TrainingData([], [], [])
+    every = []
     for source in config.train:
         if not source.noisy and not source.pairs and source.noise is None:
             msg = (
@@ -195,35 +196,21 @@ def load_data(
                 "a noise model: give noise.kind"
             )
             raise ConfigError(msg)
-        loaded = load_images(source, channels, patch_size, arrays)
+        every.append(load_images(source, channels, patch_size, arrays))
+    # what one source holds out, no source trains on
+    chosen = [_choose_held_out(loaded, config.validation) for loaded in every]
+    held = {
+        loaded.keys[i]
+        for loaded, numbers in zip(every, chosen, strict=True)
+        for i in numbers
+    }
+    for source, numbers in zip(config.train, chosen, strict=True):
+        loaded = every.pop(0)  # its memory is free once it is stored
         _note(data, loaded)
-        held = set[int]()
-        if not config.validation.sources and len(loaded.clean) > 1:
-            held = _held_out(len(loaded.clean), config.validation.num_held_out)
-        keep = [i for i in range(len(loaded.clean)) if i not in held]
-        if not keep:
-            names = ", ".join(source.clean) or "the list of pairs"
-            reasons = "".join(f"\n  {p}: {why}" for p, why in loaded.skipped[:5])
-            msg = f"no usable image of at least {patch_size} pixels in {names}{reasons}"
-            raise ConfigError(msg)
         data.validation += _centres(
-            loaded, sorted(held), config.validation.crop, source.noise
+            loaded, numbers, config.validation.crop, source.noise
         )
-        noisy = ImageStore([loaded.noisy[i] for i in keep]) if loaded.noisy else None
-        images, names_kept = at_scales(
-            [loaded.clean[i] for i in keep],
-            [loaded.names[i] for i in keep],
-            source.scales,
-            patch_size,
-        )
-        if not images:
-            sizes = ", ".join(f"{scale:g}" for scale in source.scales)
-            msg = (
-                f"no image of {', '.join(source.clean)} has {patch_size} pixels when "
-                f"shrunk to {sizes}: add 1 to scales, or lower training.patch_size"
-            )
-            raise ConfigError(msg)
-        data.sources.append(Source(source, ImageStore(images), noisy, names_kept))
+        data.sources.append(_trained_on(source, loaded, held, patch_size))
     for source in config.validation.sources:
         loaded = load_images(source, channels, 16, arrays)
         _note(data, loaded)
@@ -234,10 +221,62 @@ def load_data(
     return data
 
 
+def _trained_on(
+    source: SourceConfig,
+    loaded: LoadedImages,
+    held: set[tuple[str, int]],
+    patch_size: int,
+) -> Source:
+    """What is left of a source without the images that are held out."""
+    keep = [i for i, key in enumerate(loaded.keys) if key not in held]
+    names = ", ".join(source.clean) or "the list of pairs"
+    if not loaded.clean:
+        reasons = "".join(f"\n  {p}: {why}" for p, why in loaded.skipped[:5])
+        msg = f"no usable image of at least {patch_size} pixels in {names}{reasons}"
+        raise ConfigError(msg)
+    if not keep:
+        msg = (
+            f"every image of {names} is held out by another source that has it too: "
+            "lower validation.num_held_out or give validation.sources"
+        )
+        raise ConfigError(msg)
+    noisy = ImageStore([loaded.noisy[i] for i in keep]) if loaded.noisy else None
+    images, names_kept = at_scales(
+        [loaded.clean[i] for i in keep],
+        [loaded.names[i] for i in keep],
+        source.scales,
+        patch_size,
+    )
+    if not images:
+        sizes = ", ".join(f"{scale:g}" for scale in source.scales)
+        msg = (
+            f"no image of {names} has {patch_size} pixels when shrunk to {sizes}: add "
+            "1 to scales, or lower training.patch_size"
+        )
+        raise ConfigError(msg)
+    return Source(source, ImageStore(images), noisy, names_kept)
+
+
 def _note(data: TrainingData, loaded: LoadedImages) -> None:
     data.skipped += loaded.skipped
     data.warnings += loaded.warnings
     data.files += loaded.files
+
+
+def _choose_held_out(loaded: LoadedImages, config: ValidationConfig) -> list[int]:
+    """Numbers of the images to hold out; those of one clean image count as one."""
+    if config.sources:
+        return []
+    first = {key: i for i, key in reversed(list(enumerate(loaded.keys)))}
+    distinct = sorted(first.values())
+    held = [distinct[n] for n in sorted(_held_out(len(distinct), config.num_held_out))]
+    if config.num_held_out and not held and len(distinct) < len(loaded.keys):
+        loaded.warnings.append(
+            f"no image is held out for validation: {len(loaded.keys)} pairs share "
+            f"{len(distinct)} clean images, of which at most a quarter is; give "
+            "validation.sources"
+        )
+    return held
 
 
 def _held_out(total: int, wanted: int) -> set[int]:

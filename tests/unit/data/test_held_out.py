@@ -1,0 +1,112 @@
+"""Images held out for validation are trained on by no source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_gradnet.config.data import DataConfig
+from napari_gradnet.data.sources import load_data
+from napari_gradnet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_gradnet.data.sources import TrainingData
+
+GAUSS = {"kind": "gaussian", "sigma": 10}
+
+
+@pytest.fixture
+def folders(tmp_path: Path, rng: np.random.Generator) -> tuple[str, str]:
+    """Eight images and five others."""
+    for name, count in (("a", 8), ("b", 5)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            image = rng.integers(0, 255, (32, 32), dtype=np.uint8)
+            Image.fromarray(image).save(tmp_path / name / f"{number}.png")
+    return str(tmp_path / "a"), str(tmp_path / "b")
+
+
+def load(train: list[dict[str, Any]], num_held_out: int = 2) -> TrainingData:
+    values = {"train": train, "validation": {"num_held_out": num_held_out}}
+    return load_data(DataConfig.parse(values), 1, 16)
+
+
+def contents(data: TrainingData) -> tuple[list[bytes], set[bytes]]:
+    """Pixels of the validation images, and of those that are trained on."""
+    trained = {
+        source.clean.image(i).numpy().tobytes()
+        for source in data.sources
+        for i in range(len(source.clean))
+    }
+    return [clean.numpy().tobytes() for clean, _ in data.validation], trained
+
+
+def test_a_file_of_two_sources(folders: tuple[str, str]) -> None:
+    a, b = folders
+    data = load([{"clean": a, "noise": GAUSS}, {"clean": [a, b], "noise": GAUSS}])
+    held, trained = contents(data)
+    assert len(set(held)) == 4
+    assert not trained & set(held)
+
+
+def test_a_file_under_another_name(folders: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "c").symlink_to(folders[0])
+    sources = [{"clean": [str(tmp_path / n)], "noise": GAUSS} for n in ("a", "c")]
+    sources[1]["clean"].append(folders[1])
+    held, trained = contents(load(sources))
+    assert not trained & set(held)
+
+
+def test_the_choice_among_distinct_files(folders: tuple[str, str]) -> None:
+    """Evenly spread in each source, as in runs of before."""
+    sources = [{"clean": folder, "noise": GAUSS} for folder in folders]
+    data = load(sources)
+    left = [[name[-5] for name in source.names] for source in data.sources]
+    assert left == [list("013457"), list("0134")]
+    twice = load([sources[0], {**sources[0], "intensity": "percentile"}])
+    assert [len(source.clean) for source in twice.sources] == [6, 6]
+    assert len(twice.validation) == 4
+
+
+def frames(tmp_path: Path, scenes: int) -> list[tuple[str, str]]:
+    """Three noisy frames of each scene."""
+    rng = np.random.default_rng(0)
+    pairs = []
+    for scene in range(scenes):
+        clean = rng.integers(0, 200, (32, 32)).astype(np.uint8)
+        Image.fromarray(clean).save(tmp_path / f"clean-{scene}.png")
+        for frame in range(3):
+            path = tmp_path / f"noisy-{scene}-{frame}.png"
+            Image.fromarray(clean + np.uint8(frame)).save(path)
+            pairs.append((str(path), str(tmp_path / f"clean-{scene}.png")))
+    return pairs
+
+
+def test_many_noisy_frames_of_a_scene(tmp_path: Path) -> None:
+    data = load([{"pairs": frames(tmp_path, 8)}])
+    held, trained = contents(data)
+    assert len(set(held)) == len(held) == 2
+    assert len(trained) == 6
+    assert len(data.sources[0].clean) == 18
+    assert not trained & set(held)
+    assert data.warnings == []
+
+
+def test_too_few_scenes_to_hold_one_out(tmp_path: Path) -> None:
+    data = load([{"pairs": frames(tmp_path, 2)}])
+    assert data.validation == []
+    (warning,) = data.warnings
+    assert "6 pairs share 2 clean images" in warning
+    assert load([{"pairs": frames(tmp_path, 2)}], num_held_out=0).warnings == []
+
+
+def test_a_source_of_nothing_but_held_out_images(folders: tuple[str, str]) -> None:
+    a, _ = folders
+    few = {"clean": [f"{a}/2.png"], "noise": GAUSS}
+    with pytest.raises(ConfigError, match=r"2\.png is held out by another source"):
+        load([{"clean": a, "noise": GAUSS}, few])
