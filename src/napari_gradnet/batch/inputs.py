@@ -287,6 +287,12 @@ def make_task(
             name = PurePosixPath(source.resolve().name or "root")
         if not fault:
             name = _suffixed(name, options, is_folder=_is_folder(source))
+    if not name.parts:
+        msg = (
+            f"output {target!r} of {source} names no file: write '{source.name}' or "
+            "leave it empty"
+        )
+        raise InputError(msg)
     # a colon elsewhere is a part of a name, as in 12:30.tif
     if name.is_absolute() or ".." in name.parts or _DRIVE.match(target):
         msg = f"output '{name}' of {source} leads out of the output folder: refused"

@@ -70,7 +70,10 @@ def read_list(path: Path, options: BatchOptions) -> Iterator[Row]:
             msg = f"{path}, line {number}: {row[_INPUT]!r} does not exist"
             raise InputError(msg)
         own = _row_options(row, options, f"{path}, line {number}")
-        base = path.parent if source.is_relative_to(path.parent) else source.parent
+        # what does not lie below the list's folder gives its output its name alone
+        base = source.parent
+        if source.is_relative_to(path.parent) and ".." not in Path(row[_INPUT]).parts:
+            base = path.parent
         target = (row.get(_OUTPUT) or "").strip()
         yield Row(source, base, own, target, fault)
 

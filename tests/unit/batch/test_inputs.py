@@ -200,6 +200,11 @@ def test_a_list_gives_options_for_each_file(tree: Path) -> None:
     )
 
 
+def test_an_input_beside_the_list_gives_its_name_alone(tree: Path) -> None:
+    listed = write_list(tree, f"input\n../raw/day 1/c.jpeg\n{tree}/other/a.tif\n")
+    assert names(listed) == ["a.tif", "c.jpeg"]
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
@@ -209,6 +214,11 @@ def test_a_list_gives_options_for_each_file(tree: Path) -> None:
         ("input,sigma\na.tif,x\n", ConfigError, "line 2: .*sigma='x'"),
         ("input,output\na.tif,../b.tif\n", InputError, "leads out of the output"),
         ("input,output\na.tif,/b.tif\n", InputError, "leads out of the output"),
+        (
+            "input,output\na.tif,.\n",
+            InputError,
+            "'.' of .* names no file: write 'a.tif'",
+        ),
         ("input,output\na.tif,C:b.tif\n", InputError, "'C:b.tif' of .* leads out"),
         ("input\na.tif,2\n", InputError, "more values than columns"),
         ("input,sigma\na.tif,1\na.tif,2\n", InputError, "listed twice, with diff"),
