@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_gradnet.batch.operations import plane_gradient
 from napari_gradnet.events import OnEvent, drain
-from napari_gradnet.gradient import GradientKind, sobel_gradient
 from napari_gradnet.inference.files import iter_denoise_file, iter_map_file
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.inference.options import NanPolicy, StackOptions, Vst
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_gradnet.gradient import GradientKind
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.precision import Precision
     from napari_gradnet.io import ImageSource
@@ -170,6 +171,8 @@ def gradient_file(
 ) -> str:
     """Write the Sobel gradient of every plane of a file, as float32.
 
+    Alpha passes through.
+
     Parameters
     ----------
     path, output, axes, overwrite, on_event
@@ -184,7 +187,7 @@ def gradient_file(
     """
 
     def function(plane: NDArray[Any], _: int) -> NDArray[Any]:
-        return sobel_gradient(plane, kind, plane_axes=(0, 1)).astype("float32")
+        return plane_gradient(plane, kind)
 
     work = iter_map_file(
         path,

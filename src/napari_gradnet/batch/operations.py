@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from napari_gradnet.batch.job import Samples
     from napari_gradnet.inference.options import Vst
 
-__all__ = ["GradientOperation", "NaiveOperation", "PipelineOperation"]
+__all__ = [
+    "GradientOperation",
+    "NaiveOperation",
+    "PipelineOperation",
+    "plane_gradient",
+]
 
 
 class NaiveOperation(Operation):
@@ -155,6 +160,28 @@ class _NaiveWork(PlaneWork):
         )
 
 
+def plane_gradient(plane: NDArray[Any], kind: GradientKind) -> NDArray[np.float32]:
+    """Sobel gradient of a plane.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (Y, X) or (Y, X, S)
+        Any real numbers.
+    kind : str
+        See `sobel_gradient`.
+
+    Returns
+    -------
+    ndarray of float32, shape of `plane`
+        Alpha is as it was: a gradient of it would make all flat parts transparent.
+    """
+    gradient = sobel_gradient(plane, kind, plane_axes=(0, 1))
+    gradient = gradient.astype(np.float32, copy=False)
+    if plane.shape[2:] == (4,):
+        gradient[..., 3] = plane[..., 3]
+    return gradient
+
+
 class GradientOperation(Operation):
     """The Sobel gradient of every plane, as float32.
 
@@ -203,8 +230,7 @@ class _GradientWork(PlaneWork):
         number: int,
         statistics: NDArray[np.float32] | None = None,
     ) -> NDArray[Any]:
-        gradient = sobel_gradient(plane, self._kind, plane_axes=(0, 1))
-        return gradient.astype(np.float32, copy=False)
+        return plane_gradient(plane, self._kind)
 
 
 class PipelineOperation(Operation):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
@@ -62,6 +63,18 @@ def test_sigma_is_used_as_given(stack: np.ndarray) -> None:
 def test_gradient_equals_the_plain_function(stack: np.ndarray) -> None:
     got = run(BatchOptions(gradient="horizontal"), stack, "ZYX")
     np.testing.assert_array_equal(got, sobel_gradient(stack, "horizontal"))
+
+
+def test_a_gradient_keeps_alpha(tmp_path: Path, rng: np.random.Generator) -> None:
+    stack = rng.integers(0, 256, (2, 33, 35, 4), np.uint8)
+    got = run(BatchOptions(gradient="magnitude"), stack, "TYXS")
+    want = sobel_gradient(stack[..., :3], plane_axes=(1, 2))
+    np.testing.assert_array_equal(got[..., :3], want)
+    np.testing.assert_array_equal(got[..., 3], stack[..., 3])
+    path, output = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(path, stack, photometric="rgb", extrasamples=["unassalpha"])
+    api.gradient_file(path, output)
+    np.testing.assert_array_equal(tifffile.imread(output), got)
 
 
 def test_a_pipeline_does_its_steps_in_turn(stack: np.ndarray) -> None:
