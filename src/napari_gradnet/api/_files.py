@@ -67,7 +67,8 @@ def denoise_file(  # noqa: PLR0913 - one option a line, all but three by name
     Returns
     -------
     str
-        What could not be kept in the output; mostly empty.
+        What was guessed or left out on reading, and what could not be kept in the
+        output; mostly empty.
 
     Raises
     ------
@@ -118,7 +119,8 @@ def naive_denoise_file(
     Returns
     -------
     str
-        What could not be kept in the output; mostly empty.
+        What was guessed or left out on reading, and what could not be kept in the
+        output; mostly empty.
     """
 
     def make_function(source: ImageSource) -> Callable[..., NDArray[Any]]:
@@ -183,7 +185,8 @@ def gradient_file(
     Returns
     -------
     str
-        What could not be kept in the output; mostly empty.
+        What was guessed or left out on reading, and what could not be kept in the
+        output; mostly empty.
     """
 
     def function(plane: NDArray[Any], _: int) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from napari_gradnet.batch.spool import Spool, spool_path
 from napari_gradnet.errors import FileFormatError, GradNetError, InputError
 from napari_gradnet.inference.record import processing_record
 from napari_gradnet.inference.samples import sample_planes
-from napari_gradnet.io import create_like, open_image
+from napari_gradnet.io import create_like, join_messages, open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -284,7 +284,7 @@ class ImageJob(Job):
             for number in range(self._image.num_planes):
                 out.write_plane(self._finished_plane(number))
         self._remove_spool()
-        return out.message
+        return join_messages(self._image.message, out.message)
 
     def discard(self) -> None:
         """Close, and forget the finished planes."""

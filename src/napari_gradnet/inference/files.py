@@ -9,7 +9,7 @@ from napari_gradnet.inference.record import processing_record
 from napari_gradnet.inference.run import ModelChoice, run_stack
 from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.inference.stack import StackDenoiser
-from napari_gradnet.io import ImageSource, create_like, open_image
+from napari_gradnet.io import ImageSource, create_like, join_messages, open_image
 
 if TYPE_CHECKING:
     import os
@@ -63,7 +63,8 @@ def iter_denoise_file(
     Returns
     -------
     str
-        What the user should know about the output; mostly empty.
+        What was guessed or left out on reading, and what could not be kept; mostly
+        empty.
 
     Raises
     ------
@@ -88,10 +89,10 @@ def iter_denoise_file(
         def write(_: int, plane: NDArray[Any]) -> None:
             out.write_plane(plane)
 
-        message = "; ".join(m for m in (source.message, chosen) if m)
+        message = join_messages(source.message, chosen)
         with writer as out:
             yield from run_stack(stack, read, write, message)
-        return out.message
+        return join_messages(source.message, out.message)
 
 
 def iter_map_file(
@@ -122,4 +123,4 @@ def iter_map_file(
             for number in range(source.num_planes):
                 out.write_plane(function(source.read_plane(number), number))
                 yield Progress(number + 1, source.num_planes, "plane")
-        return out.message
+        return join_messages(source.message, out.message)

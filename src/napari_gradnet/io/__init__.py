@@ -6,7 +6,7 @@ stack, and a file that is written keeps what the file that was read says about i
 
 from __future__ import annotations
 
-from napari_gradnet.io._base import ImageSource
+from napari_gradnet.io._base import ImageSource, join_messages
 from napari_gradnet.io._create import (
     OUTPUT_SUFFIXES,
     PlaneWriter,
@@ -20,6 +20,7 @@ __all__ = [
     "ImageSource",
     "PlaneWriter",
     "create_like",
+    "join_messages",
     "open_image",
     "write_like",
 ]

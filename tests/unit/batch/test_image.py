@@ -156,6 +156,18 @@ def test_one_plane_leaves_no_spool(tmp_path: Path, rng: np.random.Generator) -> 
     assert work.output.read_bytes() == whole.read_bytes()
 
 
+def test_what_is_left_out_on_reading_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "in.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for side in (8, 9):
+            writer.write(np.zeros((side, side), np.uint8))
+    work = job(path)
+    work.prepare()
+    work.run("plane-0")
+    assert work.finish() == "of 2 image series only the first, of shape (8, 8), is read"
+    work.close()
+
+
 def test_noise_is_not_told_where_there_is_none(tmp_path: Path) -> None:
     path = tmp_path / "in.tif"
     tifffile.imwrite(path, np.arange(4, dtype=np.uint8).reshape(2, 2))

@@ -56,3 +56,23 @@ def test_a_file_is_denoised_as_the_array_of_its_axes(
     if axes == "CYX":
         api.denoise_file(path, output, model, axes="ZYX", vst=vst, overwrite=True)
         np.testing.assert_array_equal(tifffile.imread(output), guessed)
+
+
+@pytest.fixture
+def two_series(tmp_path: Path) -> Path:
+    path = tmp_path / "two.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for side in (8, 9):
+            writer.write(np.zeros((side, side), np.uint8))
+    return path
+
+
+def test_what_is_left_out_on_reading_is_told(
+    two_series: Path, models: dict[str, Path]
+) -> None:
+    output = two_series.with_name("out.tif")
+    message = "of 2 image series only the first, of shape (8, 8), is read"
+    assert api.gradient_file(two_series, output) == message
+    assert api.denoise_file(two_series, output, models["grey"], overwrite=True) == (
+        message
+    )
