@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -104,6 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 wrong use, 130 interrupted.
     """
+    # names of files need not be text that the terminal or pipe takes
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     # as Ctrl-C does, so that temporary files are removed
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, signal.default_int_handler)
