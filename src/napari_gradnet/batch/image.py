@@ -16,7 +16,7 @@ from napari_gradnet.batch.spool import Spool, spool_path
 from napari_gradnet.errors import FileFormatError, GradNetError, InputError
 from napari_gradnet.inference.record import processing_record
 from napari_gradnet.inference.samples import sample_planes
-from napari_gradnet.io import create_like, join_messages, open_image
+from napari_gradnet.io import check_like, create_like, join_messages, open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -166,6 +166,8 @@ class ImageJob(Job):
             self._state = self.operation.settle(image.axes, image.dtype, samples)
             del samples
         self._bind()
+        # a name or type that cannot be written is told now, not after all the work
+        check_like(image, self.output, dtype=self._bound.dtype)
         if self._spool is None and not self.is_small:
             self._spool = Spool.create(
                 spool_path(self.output),

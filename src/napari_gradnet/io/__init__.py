@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from napari_gradnet.io._base import ImageSource, join_messages
 from napari_gradnet.io._create import (
-    OUTPUT_SUFFIXES,
     PlaneWriter,
+    check_like,
     create_like,
     write_like,
 )
 from napari_gradnet.io._open import open_image
+from napari_gradnet.io._partial import short_name
+from napari_gradnet.io._target import OUTPUT_SUFFIXES
 
 __all__ = [
     "OUTPUT_SUFFIXES",
     "ImageSource",
     "PlaneWriter",
+    "check_like",
     "create_like",
     "join_messages",
     "open_image",
+    "short_name",
     "write_like",
 ]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gradnet.axes import ImageAxes
-from napari_gradnet.errors import FileFormatError, InputError
+from napari_gradnet.errors import InputError
 from napari_gradnet.io import _jpeg, _png
 from napari_gradnet.io._base import ImageSource, Sink, join_messages
 from napari_gradnet.io._partial import PartialFile, explain_write_error
 from napari_gradnet.io._raster import RasterSink, RasterSource
+from napari_gradnet.io._target import check_target, output_kind, picture_axes
 from napari_gradnet.io._tiff_plan import plan_like, plan_new
 from napari_gradnet.io._tiff_read import TiffSource
 from napari_gradnet.io._tiff_write import TiffSink
@@ -27,16 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["OUTPUT_SUFFIXES", "PlaneWriter", "create_like", "write_like"]
-
-#: Output formats by suffix.
-OUTPUT_SUFFIXES = {
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-}
+__all__ = ["PlaneWriter", "check_like", "create_like", "write_like"]
 
 
 class PlaneWriter:
@@ -128,6 +119,34 @@ class PlaneWriter:
         self._partial.commit()
 
 
+def check_like(
+    source: ImageSource,
+    path: str | os.PathLike[str],
+    *,
+    dtype: DTypeLike | None = None,
+) -> None:
+    """Refuse what `create_like` would refuse for its name or format.
+
+    Meant to be called before long work; nothing is written.
+
+    Parameters
+    ----------
+    source, path, dtype
+        See `create_like`.
+
+    Raises
+    ------
+    FileFormatError
+        The format of `path` does not hold such an image.
+    """
+    path = Path(path)
+    target = np.dtype(source.dtype if dtype is None else dtype).newbyteorder("=")
+    kind = output_kind(path)
+    check_target(source, path, kind, target)
+    if kind == "tiff" and isinstance(source, TiffSource):
+        plan_like(source, path, target, {})
+
+
 def create_like(
     source: ImageSource,
     path: str | os.PathLike[str],
@@ -167,20 +186,8 @@ def create_like(
     """
     path = Path(path)
     target = np.dtype(source.dtype if dtype is None else dtype).newbyteorder("=")
-    kind = OUTPUT_SUFFIXES.get(path.suffix.lower())
-    if path.suffix.lower() == ".zarr":
-        msg = (
-            f"{path}: an OME-Zarr is not written plane by plane: use `gradnet batch` "
-            "or api.denoise_files, with the format ome-zarr"
-        )
-        raise FileFormatError(msg)
-    if kind is None:
-        msg = (
-            f"{path}: the suffix {path.suffix!r} names no format that can be written: "
-            f"use one of {', '.join(OUTPUT_SUFFIXES)}"
-        )
-        raise FileFormatError(msg)
-    _check_target(source, path, kind, target)
+    kind = output_kind(path)
+    check_target(source, path, kind, target)
     partial = PartialFile(path, source.path, overwrite=overwrite)
     try:
         with explain_write_error(path):
@@ -227,38 +234,6 @@ def write_like(
         return writer.message
 
 
-def _check_target(
-    source: ImageSource, path: Path, kind: str, dtype: np.dtype[Any]
-) -> None:
-    problem = ""
-    if source.kind.endswith("zarr") and source.num_planes > 1:
-        problem = (
-            f"the {source.num_planes} planes of a zarr store are written to an "
-            "OME-Zarr only: use `gradnet batch` or api.denoise_files"
-        )
-    elif kind == "tiff":
-        if path.stem.lower().endswith(".ome") and source.kind != "ome":
-            problem = "the name promises OME-TIFF, the input is none: name it .tif"
-    elif source.num_planes > 1 and not isinstance(source, RasterSource):
-        problem = f"{kind.upper()} holds one plane, not {source.num_planes}: use .tif"
-    elif kind == "png" and dtype.name not in ("uint8", "uint16"):
-        problem = f"PNG holds uint8 and uint16, not {dtype.name}: use .tif"
-    elif kind == "jpeg" and dtype.name != "uint8":
-        problem = f"JPEG holds uint8, not {dtype.name}: use .tif (or .png for uint16)"
-    elif kind == "jpeg" and _picture_axes(source).shape[2:] == (4,):
-        problem = "JPEG holds no alpha: use .png or .tif"
-    if problem:
-        msg = f"{path}: {problem}"
-        raise FileFormatError(msg)
-
-
-def _picture_axes(source: ImageSource) -> ImageAxes:
-    """Axes of a source that is one picture."""
-    if isinstance(source, RasterSource):
-        return source.axes
-    return ImageAxes(source.axes.plane_axes, source.axes.plane_shape)
-
-
 def _make_sink(
     source: ImageSource,
     path: Path,
@@ -273,13 +248,13 @@ def _make_sink(
         if isinstance(source, TiffSource):
             return TiffSink(temporary, plan_like(source, path, dtype, record))
         note = f"of the {source.kind.upper()} only pixels and colour profile are kept"
-        axes = _picture_axes(source)
+        axes = picture_axes(source)
         return TiffSink(temporary, plan_new(axes, dtype, record, icc, note))
     note = "" if same else "only pixels and colour profile are kept"
     if isinstance(source, TiffSource):
         icc = source.keyframe.tags.valueof(34675)
     text = json.dumps(dict(record), default=str)
-    axes = _picture_axes(source)
+    axes = picture_axes(source)
 
     def encode(picture: NDArray[Any]) -> bytes:
         if kind == "png":

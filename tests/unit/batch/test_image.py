@@ -156,6 +156,27 @@ def test_one_plane_leaves_no_spool(tmp_path: Path, rng: np.random.Generator) -> 
     assert work.output.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("a.lsm", MEDIAN, r"'\.lsm' names no format"),
+        ("b.ome.tif", MEDIAN, "promises OME-TIFF, the input is none"),
+        ("c.png", BatchOptions(gradient="magnitude"), "not float32: use .tif"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    stack_path: Path, name: str, options: BatchOptions, words: str
+) -> None:
+    path = stack_path.rename(stack_path.with_name(name))
+    if name == "c.png":
+        Image.fromarray(np.zeros((8, 9), np.uint8)).save(path)
+    work = job(path, options)
+    with pytest.raises(FileFormatError, match=words):
+        work.prepare()
+    work.close()
+    assert list(work.output.parent.iterdir()) == []
+
+
 def test_what_is_left_out_on_reading_is_told(tmp_path: Path) -> None:
     path = tmp_path / "in.tif"
     with tifffile.TiffWriter(path) as writer:
