@@ -61,13 +61,16 @@ def widen(region: Region, axes: ImageAxes, halo: int, alignment: int = 1) -> Reg
     axes : ImageAxes
         Of the whole image.
     halo, alignment : int
-        Pixels. The result starts at multiples of `alignment`.
+        Pixels. The result starts at multiples of `alignment`, counted from the first
+        pixel, and ends at such, counted from the last.
     """
     parts = []
     for part, letter, length in zip(region, axes.axes, axes.shape, strict=True):
         if letter in "YX":
             start = max(part.start - halo, 0) // alignment * alignment
-            parts.append(slice(start, min(part.stop + halo, length)))
+            # turned by a self-ensemble, the end is the start
+            left = max(length - part.stop - halo, 0) // alignment * alignment
+            parts.append(slice(start, length - left))
         else:
             parts.append(part)
     return tuple(parts)

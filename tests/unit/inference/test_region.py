@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -43,6 +44,23 @@ def test_part_is_the_part_of_the_whole(
     assert part.shape == (2, 29, 67)
     np.testing.assert_allclose(part, whole[region], rtol=1e-4)
     assert not np.allclose(part, image[region])
+
+
+@pytest.mark.parametrize("stop", [39, 40, 41])
+def test_the_ensemble_sees_the_grid_from_both_ends(
+    folder: Path, rng: np.random.Generator, stop: int
+) -> None:
+    path = write_tiny_model(folder, "grey-unshuffle")
+    image = counts(rng, (61, 98))
+    region = np.s_[9:stop, 20:stop]
+    part, whole = (
+        run(path, ensemble=True, axes="YX", vst=False, dtype="float32")
+        for run in (
+            partial(api.denoise_region, image, region),
+            partial(api.denoise, image),
+        )
+    )
+    np.testing.assert_allclose(part, whole[region], rtol=1e-4)
 
 
 def test_channels_keep_their_own_scale_and_order(
