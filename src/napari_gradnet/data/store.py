@@ -22,6 +22,8 @@ __all__ = ["ImageStore", "PatchIndex", "as_float"]
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 #: Of a GPU's free memory, what images may take; the rest is the network's.
 LARGEST_SHARE = 0.4
+#: Turns by 0, 180, 90 and 270 degrees; transposing alone is a mirror image.
+_ROTATIONS = torch.tensor([0, 3, 5, 6])
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class ImageStore:
         left = where[1] * (widths[images] - patch_size + 1)
         turn = torch.randint(0, 8, (n,), generator=generator)
         if not flips:
-            turn = turn & 4 if rotations else turn & 0
+            turn = _ROTATIONS[turn & 3] if rotations else turn & 0
         elif not rotations:
             turn = turn & 3
         return PatchIndex(images, top.long(), left.long(), turn)

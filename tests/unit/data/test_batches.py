@@ -10,6 +10,7 @@ import torch
 
 from napari_gradnet.config.data import DataConfig
 from napari_gradnet.data.sources import load_data
+from napari_gradnet.data.store import ImageStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,6 +83,25 @@ def test_patches_are_pieces_of_their_pairs() -> None:
     # 8 orientations of the ramp: sign and size of the step along a row
     steps = {round(float(p[0, 0, 1] - p[0, 0, 0]) * 2000) for p in batch.clean}
     assert steps == {1, -1, 50, -50}
+
+
+@pytest.mark.parametrize(
+    ("flips", "rotations", "wanted"),
+    [
+        (False, False, {"abcd"}),
+        (False, True, {"abcd", "bdac", "dcba", "cadb"}),
+        (True, False, {"abcd", "badc", "cdab", "dcba"}),
+        (True, True, {"abcd", "bdac", "dcba", "cadb", "badc", "cdab", "acbd", "dbca"}),
+    ],
+)
+def test_how_patches_are_turned(flips: bool, rotations: bool, wanted: set[str]) -> None:
+    corners = np.float32([[0, 1], [2, 3]])
+    store = ImageStore([np.repeat(np.repeat(corners, 4, 0), 4, 1)[None]])
+    generator = torch.Generator().manual_seed(0)
+    images = torch.zeros(200, dtype=torch.long)
+    index = store.draw(images, 8, generator, flips=flips, rotations=rotations)
+    patches = store.cut(index, 8)[:, 0, ::7, ::7].reshape(-1, 4)
+    assert {"".join("abcd"[int(v)] for v in p) for p in patches} == wanted
 
 
 def test_origin_of_a_batch() -> None:
