@@ -296,10 +296,16 @@ class Trainer:
                 f"({self.folder.last}) with a lower training.learning_rate"
             )
             raise TrainingError(msg) from error
+        best_psnr, spent = self.recorder.best_psnr, now.spent()
         self.world.wait()
         self._restore()
+        self.world.wait()  # until all have read what is now written anew
+        self.recorder.best_psnr = best_psnr  # the best weights stay on disk
+        now.elapsed = spent
         self._skipped.add(place)
         self.learner.schedule.factor *= 0.5
+        self.folder.drop_metrics_after(now.step, but_the_best=True)
+        self._save()  # a second restart begins with this rate
         return Restarted(
             now.step,
             f"{what}: back to step {now.step} with half the learning rate, this batch "

@@ -156,15 +156,27 @@ class RunFolder:
                 writer.writeheader()
             writer.writerow(row)
 
-    def drop_metrics_after(self, step: int) -> None:
-        """Forget what a run that was killed wrote after its last checkpoint."""
+    def drop_metrics_after(self, step: int, *, but_the_best: bool = False) -> None:
+        """Forget what a run wrote after its last checkpoint.
+
+        Parameters
+        ----------
+        step : int
+            That checkpoint's.
+        but_the_best : bool
+            Keep the line of the weights in ``best.pt``, which is not repeated.
+        """
         if not self.is_main or not self.metrics.exists():
             return
         with self.metrics.open(newline="", encoding="utf-8") as stream:
             header, *rows = list(csv.reader(stream)) or [[]]
         place = header.index("step")
+        best: list[list[str]] = []
+        if but_the_best and "kept" in header:
+            flag = header.index("kept")
+            best = [row for row in rows if row[flag] == "1"][-1:]
         with self.metrics.open("w", newline="", encoding="utf-8") as stream:
-            kept = [row for row in rows if int(row[place]) <= step]
+            kept = [row for row in rows if int(row[place]) <= step or row in best]
             csv.writer(stream).writerows([header, *kept])
 
     def forget_best(self) -> None:

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from napari_gradnet.bundle import load_model, read_header
-from napari_gradnet.errors import ConfigError, TrainingError
+from napari_gradnet.errors import ConfigError
 from napari_gradnet.events import drain
 from napari_gradnet.training.checkpoint import load_checkpoint
 from napari_gradnet.training.events import (
     CheckpointSaved,
     EpochDone,
-    Restarted,
     Started,
     StepDone,
     Validated,
@@ -118,59 +117,6 @@ def test_which_weights_become_the_model(
     written = load_model(path)[0].state_dict()[head]
     last = trainer.learner.average.state[head]
     assert torch.allclose(written, last, rtol=2e-3, atol=1e-3) == (keep == "last")
-
-
-def poison(trainer: Any, calls: set[int]) -> None:
-    """Make the loss NaN at the given calls, counted from 1."""
-    count = 0
-
-    def hook(_module: Any, _inputs: Any, loss: torch.Tensor) -> torch.Tensor:
-        nonlocal count
-        count += 1
-        return loss * float("nan") if count in calls else loss
-
-    trainer.learner.guided.register_forward_hook(hook)
-
-
-def test_restarts_from_the_last_good_state(config: Config, start: Start) -> None:
-    trainer = start(config(training={"num_epochs": 2}))
-    poison(trainer, {5})
-    events = run(trainer)
-    (restart,) = (e for e in events if isinstance(e, Restarted))
-    assert restart.step == 0
-    assert "the loss is nan at step 5 (epoch 2, batch 2, cut from " in restart.message
-    assert "array:photos[" in restart.message
-    steps = [e for e in events if isinstance(e, StepDone)]
-    # five batches of six: the bad one is left out; half the rate since the restart
-    assert [e.step for e in steps] == [1, 2, 3, 4, 1, 2, 3, 4, 5]
-    assert steps[0].learning_rate == 2 * steps[-1].learning_rate
-    assert steps[0].loss == steps[4].loss
-
-
-def test_stops_where_restarts_are_used_up(
-    config: Config, start: Start, tmp_path: Path
-) -> None:
-    trainer = start(config(training={"nan_restarts": 1}))
-    poison(trainer, {2, 4})
-    with pytest.raises(
-        TrainingError, match=r"the loss is nan at step 2 .*cut from array:photos"
-    ):
-        run(trainer)
-    state = load_checkpoint(tmp_path / "run/last.pt")
-    assert all(bool(torch.isfinite(t).all()) for t in state["network"].values())
-
-
-def test_weights_that_are_no_numbers_are_not_saved(
-    config: Config, start: Start, tmp_path: Path
-) -> None:
-    trainer = start(config())
-    work = trainer.run()
-    while not isinstance(next(work), StepDone):
-        pass
-    with torch.no_grad():
-        next(trainer.pipeline.parameters())[0] = float("inf")
-    work.close()
-    assert load_checkpoint(tmp_path / "run/last.pt")["step"] == 0
 
 
 @pytest.mark.parametrize("clip", [None, 0.1])
