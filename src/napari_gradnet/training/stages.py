@@ -7,6 +7,7 @@ DN-ResNet, sec. 3.1 (cascade training) and 3.2 (incremental evolution).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,11 @@ def is_stage_over(
     if config.criterion == "epochs" or not losses:
         return False
     if config.criterion == "paper" and previous is not None:
-        return losses[-1] <= (1 - config.min_gain) * previous
+        return losses[-1] <= _lower(previous, config.min_gain)
     before, recent = losses[: -config.patience], losses[-config.patience :]
-    return bool(before) and min(recent) > (1 - config.tolerance) * min(before)
+    return bool(before) and min(recent) > _lower(min(before), config.tolerance)
+
+
+def _lower(loss: float, gain: float) -> float:
+    """A loss lower by a part of its size; logarithmic losses are negative."""
+    return (1 - math.copysign(gain, loss)) * loss

@@ -160,6 +160,17 @@ def test_patience() -> None:
     assert not is_stage_over(config, [1.0, 0.8, 0.795, 0.7], previous=10.0)
 
 
+def test_losses_below_zero() -> None:
+    """Such as log-l2, whose gains make it more negative."""
+    paper = CascadeConfig(criterion="paper", min_gain=0.03)
+    losses = [-5.9, -6.0, -6.17, -6.19]
+    over = [is_stage_over(paper, [loss], previous=-6.0) for loss in losses]
+    assert over == [False, False, False, True]
+    patience = CascadeConfig(criterion="patience", patience=2, tolerance=0.01)
+    assert is_stage_over(patience, [-6.0, -6.0, -6.01], previous=None)
+    assert not is_stage_over(patience, [-6.0, -6.1, -6.2], previous=None)
+
+
 def test_epochs_alone() -> None:
     config = CascadeConfig(criterion="epochs", patience=1)
     assert not is_stage_over(config, [1.0] * 50, previous=2.0)
