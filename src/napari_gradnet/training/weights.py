@@ -69,7 +69,9 @@ def first_weights(experiment: Experiment, *, stage: int = 0) -> Pipeline:
     if isinstance(guide, NetworkGuide) and guide.model and pipeline.guide is not None:
         naive, _ = load_model(_model_path(guide.model))
         _copy(naive.network, pipeline.guide, guide.model)
-    if experiment.init and stage == 0:
+    # the main network after a guide that is trained first has nothing to inherit
+    first = isinstance(guide, NetworkGuide) and guide.training == "first"
+    if experiment.init and (stage == 0 or first):
         before, _ = load_model(_model_path(experiment.init))
         if experiment.stages is not None:
             inherit(before, pipeline, generator)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from napari_gradnet.bundle import load_model
+from napari_gradnet.bundle import load_model, save_model
 from napari_gradnet.errors import ConfigError, TrainingError
 from napari_gradnet.events import drain
+from napari_gradnet.training.run import load_experiment
+from napari_gradnet.training.stages import plan_stages
+from napari_gradnet.training.weights import first_weights, inherit, model_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,3 +104,30 @@ def test_a_deeper_network_begins_where_a_shallower_one_ended(
     wider = {**values, "network": {**network, "num_features": 9}, "init": model}
     with pytest.raises(TrainingError, match="holds another network"):
         start(wider, "third")
+
+
+def test_a_model_to_start_from_beside_a_guide_trained_first(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    network = {"name": "gradnet", "in_channels": 1, "num_features": 4}
+    network |= {"num_modules": 1, "num_units": 1}
+    guide = {"name": "dncnn", "in_channels": 1, "num_features": 4, "depth": 3}
+    values = config(network=network, guide={"kind": "network", "network": guide})
+    experiment = load_experiment(values)
+    before = first_weights(experiment)
+    with torch.no_grad():
+        for weight in before.parameters():
+            weight.fill_(0.125)
+    model = tmp_path / "before.safetensors"
+    save_model(model, before, model_header(experiment))
+    values = {**values, "init": str(model)}
+    values["guide"] = {**values["guide"], "training": "first", "num_epochs": 1}
+    stages = plan_stages(load_experiment(values))
+    assert [stage.name for stage in stages] == ["guide", "main"]
+    main = first_weights(stages[1].experiment, stage=1)
+    assert all(bool((w == 0.125).all()) for w in main.network.parameters())
+    # the guide of the stage before is not lost
+    alone = first_weights(stages[0].experiment)
+    inherit(alone, main, torch.Generator())
+    for key, value in alone.network.state_dict().items():
+        assert torch.equal(value, main.guide.state_dict()[key])
