@@ -123,7 +123,9 @@ class ValidationConfig(FrozenModel):
     """Held-out images, never trained on."""
 
     sources: tuple[SourceConfig, ...] = Field(
-        (), description="Images for validation; hold some out of training when empty."
+        (),
+        description="Images for validation, with the noise that they name; hold some "
+        "out of training when empty.",
     )
     num_held_out: int = Field(
         24, ge=0, description="Images held out of each training source, evenly spread."
@@ -131,13 +133,27 @@ class ValidationConfig(FrozenModel):
     crop: int = Field(256, ge=16, description="Central crop, pixels.")
     noises: tuple[NoiseConfig, ...] = Field(
         (GaussianNoise(sigma=25.0),),
-        description="Each is measured; PSNR is their mean.",
+        description="Each is measured on the images without noise of their own; PSNR "
+        "is their mean.",
     )
     num_pictures: int = Field(
         2,
         ge=0,
         description="Images written as pictures at each validation, and at each best.",
     )
+
+    @model_validator(mode="after")
+    def _whole_images(self) -> ValidationConfig:
+        for source in self.sources:
+            for name in ("scales", "saturation", "weight"):
+                value = getattr(source, name)
+                if value != SourceConfig.model_fields[name].default:
+                    msg = (
+                        f"sources: {name}={value} is for training, images are "
+                        "validated as they are: remove it"
+                    )
+                    raise ValueError(msg)
+        return self
 
 
 class DataConfig(FrozenModel):

@@ -216,8 +216,15 @@ def load_data(
         _note(data, loaded)
         numbers = list(range(len(loaded.clean)))
         data.validation += _centres(
-            loaded, numbers, config.validation.crop, source.noise
+            loaded, numbers, config.validation.crop, source.noise, onto_clean=True
         )
+    unjudged = sum(noisy is None for _, noisy in data.validation)
+    if unjudged and not config.validation.noises:
+        msg = (
+            f"validation.noises is empty, but {unjudged} images for validation have no "
+            "noise: give one, such as {kind: gaussian, sigma: 25}"
+        )
+        raise ConfigError(msg)
     return data
 
 
@@ -286,15 +293,26 @@ def _held_out(total: int, wanted: int) -> set[int]:
 
 
 def _centres(
-    loaded: LoadedImages, numbers: list[int], crop: int, noise: NoiseConfig | None
+    loaded: LoadedImages,
+    numbers: list[int],
+    crop: int,
+    noise: NoiseConfig | None,
+    *,
+    onto_clean: bool = False,
 ) -> list[tuple[Tensor, Tensor | None]]:
-    """Central crops; what the source adds to partners is added once and for all."""
+    """Central crops; what the source adds to partners is added once and for all.
+
+    So it is `onto_clean` images; without that, ``validation.noises`` make partners.
+    """
     pairs: list[tuple[Tensor, Tensor | None]] = []
     for i in numbers:
+        clean = ImageStore([loaded.clean[i]]).image(0, crop)
         partner = None
         if loaded.noisy:
             partner = ImageStore([loaded.noisy[i]]).image(0, crop)
-            if noise is not None:
-                partner = add_noise(partner[None], noise, noise_generator(_SEED, i))[0]
-        pairs.append((ImageStore([loaded.clean[i]]).image(0, crop), partner))
+        elif onto_clean and noise is not None:
+            partner = clean
+        if partner is not None and noise is not None:
+            partner = add_noise(partner[None], noise, noise_generator(_SEED, i))[0]
+        pairs.append((clean, partner))
     return pairs

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from napari_gradnet.config.data import DataConfig
@@ -110,3 +111,43 @@ def test_a_source_of_nothing_but_held_out_images(folders: tuple[str, str]) -> No
     few = {"clean": [f"{a}/2.png"], "noise": GAUSS}
     with pytest.raises(ConfigError, match=r"2\.png is held out by another source"):
         load([{"clean": a, "noise": GAUSS}, few])
+
+
+def test_noise_of_clean_validation_images(folders: tuple[str, str]) -> None:
+    a, b = folders
+    noisy = {"clean": b, "noise": GAUSS}
+    values = {
+        "train": [{"clean": a, "noise": GAUSS}],
+        "validation": {"sources": [noisy, {"clean": b}]},
+    }
+    data, again = (load_data(DataConfig.parse(values), 1, 16) for _ in range(2))
+    assert len(data.validation) == 10
+    for (clean, partner), (_, other) in zip(
+        data.validation[:5], again.validation[:5], strict=True
+    ):
+        assert partner is not None
+        assert other is not None
+        assert float((partner - clean).std()) * 255 == pytest.approx(10, rel=0.1)
+        assert torch.equal(partner, other)
+    # those without get what validation.noises say
+    assert all(partner is None for _, partner in data.validation[5:])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("scales", [0.5]), ("saturation", [1, 2]), ("weight", 2)]
+)
+def test_what_validation_images_cannot_be_told(name: str, value: Any) -> None:
+    source = {"clean": "a", "noise": GAUSS, name: value}
+    values = {"train": [{"clean": "a"}], "validation": {"sources": [source]}}
+    with pytest.raises(ConfigError, match=f"{name}=.* is for training, .*remove it"):
+        DataConfig.parse(values)
+
+
+def test_validation_without_any_noise(folders: tuple[str, str], tmp_path: Path) -> None:
+    train = [{"clean": folders[0], "noise": GAUSS}]
+    values = {"train": train, "validation": {"noises": []}}
+    with pytest.raises(ConfigError, match=r"noises is empty, but 2 images"):
+        load_data(DataConfig.parse(values), 1, 16)
+    # pairs need none
+    values["train"] = [{"pairs": frames(tmp_path, 8)}]
+    assert len(load_data(DataConfig.parse(values), 1, 16).validation) == 2
