@@ -45,3 +45,27 @@ def test_names_that_are_no_text_are_printed(
     assert main(["batch", "in", "-o", "out", *OPTIONS]) == 0
     assert printed.getvalue().count(b"\\udcff.tif -> out") == 2
     assert os.listdir(b"out").count(b"\xff.tif") == 1  # noqa: PTH208 - bytes
+
+
+#: The longest that most file systems take: 255 bytes, here also in few characters.
+LONG = ["x" * 250 + "1.tif", "x" * 250 + "2.tif", "\N{CJK RADICAL SUN}" * 80 + ".tif"]
+
+
+def test_names_as_long_as_they_may_be(folder: Path) -> None:
+    for seed, name in enumerate(LONG):
+        write_stack(f"in/{name}", seed)
+    assert main(["batch", "in", "-o", "out", *OPTIONS]) == 0
+    made = [tifffile.imread(f"out/{name}") for name in LONG]
+    assert not np.array_equal(made[0], made[1])
+    left = {path.name for path in (folder / "out").iterdir() if path.name[0] == "."}
+    assert left <= {".gradnet-journal.lock"}
+
+
+def test_zarr_names_as_long_as_they_may_be(folder: Path) -> None:
+    for seed in range(2):
+        write_stack(f"in/{'x' * 245}{seed}.tif", seed)
+    arguments = ["batch", "in", "-o", "out", "--format", "ome-zarr", *OPTIONS]
+    assert main(arguments) == 0
+    made = sorted(path.name for path in (folder / "out").glob("x*"))
+    assert made == [f"{'x' * 245}{seed}.ome.zarr" for seed in range(2)]
+    assert main([*arguments, "--restart"]) == 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.errors import FileFormatError
+from napari_gradnet.io import short_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ _PREFIX = len(_MARK) + 4
 
 def spool_path(output: Path) -> Path:
     """Where the planes of an unfinished output are kept."""
-    return output.with_name(f".{output.name[:120]}.gradnet-spool")
+    return output.with_name(f".{short_name(output.name)}.gradnet-spool")
 
 
 class Spool:

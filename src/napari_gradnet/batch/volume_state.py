@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_gradnet.batch.identity import differences
 from napari_gradnet.errors import FileFormatError
+from napari_gradnet.io import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ class VolumeState:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.folder = output.with_name(f".{output.name}.gradnet-state")
+        self.folder = output.with_name(f".{short_name(output.name)}.gradnet-state")
 
     @property
     def _file(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from typing import TYPE_CHECKING
@@ -13,7 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["PartialFile", "explain_write_error"]
+__all__ = ["PartialFile", "explain_write_error", "short_name"]
+
+#: Bytes of a name that is kept whole; most file systems take 255, and temporary names
+#: are longer than the final ones.
+_MOST_BYTES = 120
+
+
+def short_name(name: str) -> str:
+    """Shorten a long file name for temporary names: its beginning and a hash of it.
+
+    Parameters
+    ----------
+    name : str
+        Of a file. Names of up to 120 bytes stay as they are.
+    """
+    data = os.fsencode(name)
+    if len(data) <= _MOST_BYTES:
+        return name
+    # the cut may go through a character
+    start = data[: _MOST_BYTES - 20].decode(errors="ignore")
+    return f"{start}-{hashlib.sha256(data).hexdigest()[:16]}"
 
 
 @contextlib.contextmanager
@@ -72,7 +93,7 @@ class PartialFile:
             if not folder.is_dir():
                 msg = f"{path}: the folder {folder} does not exist: create it first"
                 raise FileFormatError(msg)
-            name = f".{self._target.name[:120]}.{secrets.token_hex(6)}.part"
+            name = f".{short_name(self._target.name)}.{secrets.token_hex(6)}.part"
             self.temporary = folder / name
             # 0o666 leaves the permissions to the user's umask; mkstemp would not
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY

@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from napari_gradnet.errors import FileFormatError
-from napari_gradnet.io._partial import explain_write_error
+from napari_gradnet.io._partial import explain_write_error, short_name
 from napari_gradnet.io._zarr_store import METADATA_NAMES, check_inside
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def copy_rest(root: Path, target: Path, levels: Sequence[str]) -> int:
         copy = target / path.relative_to(root)
         with explain_write_error(target):
             copy.parent.mkdir(parents=True, exist_ok=True)
-            temporary = copy.with_name(f"{copy.name}.{secrets.token_hex(6)}.tmp")
+            temporary = copy.with_name(
+                f"{short_name(copy.name)}.{secrets.token_hex(6)}.tmp"
+            )
             try:
                 shutil.copyfile(path, temporary)
                 temporary.replace(copy)

@@ -17,8 +17,9 @@ from zarr.codecs import BloscCodec, BytesCodec, ZstdCodec
 from zarr.storage import LocalStore
 
 from napari_gradnet.errors import FileFormatError
-from napari_gradnet.io._partial import explain_write_error
+from napari_gradnet.io._partial import explain_write_error, short_name
 from napari_gradnet.io._tiff_check import damaged
+from napari_gradnet.io._white import invert
 from napari_gradnet.values import cast_values
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ __all__ = [
 
 def partial_folder(output: Path) -> Path:
     """The hidden folder in which an output is made; the same in every run."""
-    return output.with_name(f".{output.name}.gradnet-part")
+    return output.with_name(f".{short_name(output.name)}.gradnet-part")
 
 
 def make_folder(folder: Path) -> None:
@@ -99,7 +100,8 @@ def publish_folder(folder: Path, output: Path, *, overwrite: bool) -> None:
             if not overwrite:
                 msg = f"{output} already exists: choose another name"
                 raise FileFormatError(msg)
-            old = output.with_name(f".{output.name}.{secrets.token_hex(6)}.old")
+            name = f".{short_name(output.name)}.{secrets.token_hex(6)}.old"
+            old = output.with_name(name)
             output.rename(old)
         try:
             folder.rename(output)
@@ -233,6 +235,8 @@ class ZarrVolume:
         FileFormatError
             The disk is full or refuses.
         """
+        if level == 0 and self.plan.black is not None:
+            block = invert(block, self.plan.black)
         with explain_write_error(self.folder):
             self._arrays[level][region] = block
             self._sync(level, region)
