@@ -70,7 +70,12 @@ class SourceConfig(FrozenModel):
         "sharper and of finer texture. Not for pairs, whose noise would shrink.",
     )
     crops_per_image: int = Field(4, ge=1, description="Patches of an image an epoch.")
-    weight: float = Field(1.0, gt=0, description="Multiplies crops_per_image.")
+    weight: float = Field(
+        1.0,
+        gt=0,
+        description="Multiplies crops_per_image; where that makes less than one patch, "
+        "the images take turns from epoch to epoch.",
+    )
     flips: bool = True
     rotations: bool = Field(True, description="By 90, 180 and 270 degrees.")
     saturation: NoiseRange = Field(

@@ -83,7 +83,7 @@ class TrainingData:
 
     def patches_per_epoch(self) -> int:
         """Patches that an epoch visits."""
-        return sum(len(s.clean) * _repeats(s) for s in self.sources)
+        return sum(_patches_of(source) for source in self.sources)
 
     def iter_epoch(
         self, *, seed: int, epoch: int, batch_size: int, patch_size: int, start: int = 0
@@ -108,9 +108,13 @@ class TrainingData:
         """(source, image) of every patch of an epoch, shape (patches, 2)."""
         numbers = torch.cat(
             [
-                torch.stack([torch.full((k,), i), torch.arange(k) % len(s.clean)], 1)
+                # with less than a patch an image, the images take turns
+                torch.stack(
+                    [torch.full((k,), i), (epoch * k + torch.arange(k)) % len(s.clean)],
+                    1,
+                )
                 for i, s in enumerate(self.sources)
-                for k in [len(s.clean) * _repeats(s)]
+                for k in [_patches_of(s)]
             ]
         )
         order = noise_generator(seed, epoch)
@@ -158,8 +162,11 @@ class TrainingData:
         return clean, noisy
 
 
-def _repeats(source: Source) -> int:
-    return max(1, round(source.config.crops_per_image * source.config.weight))
+def _patches_of(source: Source) -> int:
+    """Patches of a source an epoch: as many of each image, or of some of them."""
+    images = len(source.clean)
+    each = source.config.crops_per_image * source.config.weight
+    return images * round(each) if each >= 1 else max(1, round(images * each))
 
 
 def load_data(

@@ -42,6 +42,22 @@ def test_weights_mix_sources(rng: np.random.Generator) -> None:
     assert float(error[~bright].std()) == pytest.approx(10, rel=0.05)
 
 
+def test_less_than_a_patch_an_image(rng: np.random.Generator) -> None:
+    """Some images an epoch, all of them in the long run."""
+    source = {"clean": "array:a", "noise": GAUSS, "weight": 0.1}  # of 4 crops
+    values = {"train": [source], "validation": {"num_held_out": 0}}
+    arrays = {"a": [np.full((16, 16), i / 8) for i in range(8)]}
+    data = load_data(DataConfig.parse(values), 1, 16, arrays)
+    assert data.patches_per_epoch() == 3
+    epochs = [
+        next(data.iter_epoch(seed=0, epoch=e, batch_size=3, patch_size=16)).clean
+        for e in range(8)
+    ]
+    seen = [sorted(int(v) for v in clean[:, 0, 0, 0] * 8) for clean in epochs]
+    assert all(len(set(numbers)) == 3 for numbers in seen)
+    assert sorted(n for numbers in seen for n in numbers) == sorted([*range(8)] * 3)
+
+
 def test_noise_on_top_of_noisy_partners() -> None:
     """In training anew each time, in validation the same each time."""
     pair = {
