@@ -226,6 +226,11 @@ class MixedNoise(_Noise):
         if self.weights and len(self.weights) != len(self.parts):
             msg = f"{len(self.weights)} weights for {len(self.parts)} parts"
             raise ValueError(msg)
+        if self.weights and not (
+            min(self.weights) >= 0 and 0 < sum(self.weights) < float("inf")
+        ):
+            msg = f"weights={self.weights}: give none below 0, and one above it"
+            raise ValueError(msg)
         return self
 
 

@@ -237,6 +237,17 @@ class Experiment(FrozenModel):
         if not guided and self.guide is not None:
             msg = f"network {self.network.name} takes no guide: remove it"
             raise ValueError(msg)
+        if isinstance(self.guide, NetworkGuide):
+            guide, channels = self.guide.network, self.network.in_channels
+            if isinstance(guide, GradNetConfig):
+                msg = "guide.network gradnet needs a guide itself: use a dncnn, say"
+                raise ValueError(msg)
+            if guide.in_channels != channels:
+                msg = (
+                    f"guide.network.in_channels={guide.in_channels} must be that of "
+                    f"the network: set it to {channels}"
+                )
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -55,6 +55,18 @@ def test_kind_tells_the_model(config: NoiseConfig) -> None:
             {"parts": [{"kind": "gaussian"}], "weights": [1, 2]},
             r"2 weights for 1 parts",
         ),
+        *(
+            (
+                MixedNoise,
+                {"parts": [{"kind": "gaussian"}] * 2, "weights": weights},
+                what,
+            )
+            for weights, what in [
+                ((-1, 2), r"weights=\(-1.0, 2.0\): give none below 0"),
+                ((0, 0), r"weights=\(0.0, 0.0\): .*and one above it"),
+                ((1, float("nan")), r"weights=\(1.0, nan\)"),
+            ]
+        ),
         (MixedNoise, {"parts": [{"kind": "salt"}]}, r"parts.0=.*'salt'.*'gaussian'"),
     ],
 )

@@ -158,3 +158,18 @@ def test_frozen_guide_needs_a_model(config: Config) -> None:
     guide = {"kind": "network", "network": DNCNN, "training": "frozen"}
     with pytest.raises(ConfigError, match=r"give model=FILE\.safetensors"):
         load_experiment(config(network=NETWORK, guide=guide))
+
+
+@pytest.mark.parametrize(
+    ("guide", "message"),
+    [
+        ({"name": "dncnn"}, r"guide\.network\.in_channels=3 must be .*set it to 1"),
+        (NETWORK, "gradnet needs a guide itself"),
+    ],
+)
+def test_networks_that_cannot_guide(
+    guide: dict[str, Any], message: str, config: Config
+) -> None:
+    values = config(network=NETWORK, guide={"kind": "network", "network": guide})
+    with pytest.raises(ConfigError, match=message):
+        load_experiment(values)
