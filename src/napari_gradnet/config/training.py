@@ -239,7 +239,7 @@ class Experiment(FrozenModel):
             raise ValueError(msg)
         if isinstance(self.guide, NetworkGuide):
             guide, channels = self.guide.network, self.network.in_channels
-            if isinstance(guide, GradNetConfig):
+            if guide.name == "gradnet":
                 msg = "guide.network gradnet needs a guide itself: use a dncnn, say"
                 raise ValueError(msg)
             if guide.in_channels != channels:
