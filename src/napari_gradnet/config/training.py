@@ -152,7 +152,10 @@ class TrainingConfig(FrozenModel):
         60, ge=1, description="Plateau: learning rate / 5 after this epoch."
     )
     patience: int = Field(
-        20, ge=1, description="Plateau: then / 5 after as many epochs without a gain."
+        20,
+        ge=1,
+        description="Plateau: then / 5 after as many epochs without a gain, at the next "
+        "validation; without validation images, after as many epochs.",
     )
     decay_factor: float = Field(0.2, gt=0, lt=1)
     min_learning_rate: float = Field(1e-6, gt=0, description="Plateau: stop below it.")

@@ -248,10 +248,13 @@ class Trainer:
         if rule is not None:
             over = over or is_stage_over(rule, now.losses, now.previous_loss)
         psnr = None
-        if over or now.epoch % self.config.validate_every == 0:
+        due = over or now.epoch % self.config.validate_every == 0
+        if due:
             psnr, seen = self.recorder.validate(self.learner, data, now, self.stage)
             events += seen
-        stop = self.learner.schedule.after_epoch(now.stage_epoch, psnr)
+        stop = self.learner.schedule.after_epoch(now.stage_epoch, psnr, judged=due)
+        if stop and not due:  # the last weights may be those to keep
+            events += self.recorder.validate(self.learner, data, now, self.stage)[1]
         if over or stop:
             events += self._next_stage()
         yield from events

@@ -66,16 +66,27 @@ class Schedule:
             rate *= (step + 1) / config.warmup_steps
         return rate
 
-    def after_epoch(self, epoch: int, psnr: float | None) -> bool:
-        """Take note of an epoch (counted from 1); return whether to stop."""
+    def after_epoch(
+        self, epoch: int, psnr: float | None, *, judged: bool = True
+    ) -> bool:
+        """Take note of an epoch; return whether to stop.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 1.
+        psnr : float, optional
+            Of its validation, dB.
+        judged : bool
+            Whether it was to be validated: patience does not end in between.
+        """
         if self.config.schedule != "plateau":
             return False
         first = self.config.first_drop_epoch
         if psnr is not None and psnr > self.best:
             self.best, self.best_epoch = psnr, epoch
-        if epoch == first or (
-            epoch > first and epoch - self.best_epoch >= self.config.patience
-        ):
+        over = judged and epoch - self.best_epoch >= self.config.patience
+        if epoch == first or (epoch > first and over):
             self.factor *= self.config.decay_factor
             self.best_epoch = epoch
         rate = self.config.learning_rate * self.factor

@@ -119,6 +119,20 @@ def test_which_weights_become_the_model(
     assert torch.allclose(written, last, rtol=2e-3, atol=1e-3) == (keep == "last")
 
 
+def test_last_weights_of_a_run_that_stops_between_validations(
+    config: Config, start: Start
+) -> None:
+    low = {"learning_rate": 1e-3, "min_learning_rate": 9e-4, "first_drop_epoch": 1}
+    training = {"num_epochs": 9, "schedule": "plateau", "keep": "last", **low}
+    trainer = start(config(training={**training, "validate_every": 5}))
+    events = run(trainer)
+    assert [e.epoch for e in events if isinstance(e, EpochDone)] == [1]
+    assert [e.epoch for e in events if isinstance(e, Validated)] == [1]
+    written = load_checkpoint(trainer.folder.best)["average"]
+    for key, value in trainer.learner.average.state.items():
+        assert torch.equal(written[key], value)
+
+
 @pytest.mark.parametrize("clip", [None, 0.1])
 def test_accumulated_parts_equal_the_whole_batch(
     config: Config, start: Start, clip: float | None

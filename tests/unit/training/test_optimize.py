@@ -56,6 +56,18 @@ def test_a_gain_starts_patience_anew() -> None:
     assert factors == [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.04]
 
 
+def test_patience_does_not_end_between_validations() -> None:
+    schedule = Schedule(TrainingConfig(first_drop_epoch=1, patience=3))
+    factors = []
+    for epoch in range(1, 21):
+        due = epoch % 5 == 0
+        psnr = float(min(epoch, 15)) if due else None
+        schedule.after_epoch(epoch, psnr, judged=due)
+        factors.append(round(schedule.factor, 6))
+    # gains at 5, 10 and 15; none at 20
+    assert factors == [0.2] * 19 + [0.04]
+
+
 def test_cosine_with_warm_up() -> None:
     config = TrainingConfig(schedule="cosine", warmup_steps=4, learning_rate=0.1)
     schedule = Schedule(config)
