@@ -18,6 +18,7 @@ from napari_gradnet.io._target import check_target, output_kind, picture_axes
 from napari_gradnet.io._tiff_plan import plan_like, plan_new
 from napari_gradnet.io._tiff_read import TiffSource
 from napari_gradnet.io._tiff_write import TiffSink
+from napari_gradnet.io._white import find_black, invert
 
 if TYPE_CHECKING:
     import os
@@ -255,12 +256,15 @@ def _make_sink(
         icc = source.keyframe.tags.valueof(34675)
     text = json.dumps(dict(record), default=str)
     axes = picture_axes(source)
+    black, white_note = find_black(source)
 
     def encode(picture: NDArray[Any]) -> bytes:
+        if black is not None:
+            picture = invert(picture, black)
         if kind == "png":
             chunks = source.chunks if isinstance(source, _png.PngSource) else []
             return _png.encode_png(picture, chunks, icc, {"Processing": text})
         segments = source.segments if isinstance(source, _jpeg.JpegSource) else []
         return _jpeg.encode_jpeg(picture, segments, icc, text)
 
-    return RasterSink(temporary, axes, dtype, encode, join_messages(note))
+    return RasterSink(temporary, axes, dtype, encode, join_messages(note, white_note))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import tifffile
 
 __all__ = [
+    "MINISWHITE",
     "PALETTE",
     "RGB",
     "YCBCR",
@@ -33,7 +34,7 @@ __all__ = [
     "enum_name",
 ]
 
-RGB, PALETTE, YCBCR = 2, 3, 6
+MINISWHITE, RGB, PALETTE, YCBCR = 0, 2, 3, 6
 #: Photometric interpretations whose values are intensities: white is zero, black is
 #: zero, RGB, a palette, and YCbCr where a codec turns it into RGB.
 _PHOTOMETRIC = {0, 1, RGB, PALETTE, YCBCR}

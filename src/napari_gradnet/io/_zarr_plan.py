@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.errors import FileFormatError, InputError
+from napari_gradnet.io._base import join_messages
+from napari_gradnet.io._white import find_black
 from napari_gradnet.io._zarr_calibration import Calibration, read_calibration
 from napari_gradnet.io._zarr_layout import (
     MAX_LEVELS,
@@ -88,6 +90,8 @@ class VolumePlan:
     layout : ZarrLayout
     message : str
         What differs from the input, or empty.
+    black : int or None
+        The input's value of black where 0 is white there: see `find_black`.
     """
 
     version: str
@@ -100,6 +104,7 @@ class VolumePlan:
     array_attributes: dict[str, Any]
     layout: ZarrLayout
     message: str
+    black: int | None = None
 
 
 def plan_volume(
@@ -154,6 +159,10 @@ def plan_volume(
     spare = (str(k) for k in range(MAX_LEVELS * 2) if str(k) not in names)
     paths = [*names[:count], *(next(spare) for _ in range(count - len(names)))]
     levels = _levels(letters, shape, chunks, shards, paths)
+    steps = record.get("steps") or [record]
+    black, note = None, ""
+    if not any(step.get("operation") == "gradient" for step in steps):
+        black, note = find_black(source)
     return VolumePlan(
         image.version,
         letters,
@@ -164,7 +173,8 @@ def plan_volume(
         processed_attributes(image, [level.path for level in levels], record),
         source.array.attributes if isinstance(source, ZarrSource) else {},
         layout,
-        message,
+        join_messages(message, note),
+        black,
     )
 
 
