@@ -206,9 +206,13 @@ def _read(path: Any) -> Image:
 
 
 def _quality(result: Image, target: Image, *, affine: bool) -> tuple[float, float]:
-    peak = 255.0 if target.dtype == np.uint8 else float(np.ptp(target))
     if affine:
         result = affine_fit(result, target).apply(result)
+    eight_bits = target.dtype == np.uint8
+    black, white = (0.0, 255.0) if eight_bits else (target.min(), target.max())
+    # both metrics clip below 0
+    result, target = (image.astype(np.float64) - black for image in (result, target))
+    peak = float(white) - float(black)
     channel = -1 if target.ndim == 3 else None
     return (
         psnr(result, target, peak),

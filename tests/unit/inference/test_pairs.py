@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from imageio.v3 import imwrite
 from skimage import data
 
@@ -58,6 +59,21 @@ def test_affine_takes_brightness_out(folders):
     plain = next(iter_pairs(noisy, clean))
     fitted = next(iter_pairs(noisy, clean, affine=True))
     assert fitted.psnr > plain.psnr + 3
+
+
+@pytest.mark.parametrize(
+    ("dtype", "black"), [("uint16", 1000), ("int16", -20000), ("float32", -0.5)]
+)
+def test_black_and_white_are_the_targets_own(tmp_path, rng, dtype, black):
+    span = 1 if dtype == "float32" else 30000
+    clean = np.linspace(black, black + span, 64 * 64).reshape(64, 64).astype(dtype)
+    noise = rng.normal(0, span / 100, clean.shape)
+    tifffile.imwrite(tmp_path / "clean.tif", clean)
+    tifffile.imwrite(tmp_path / "noisy.tif", (clean + noise).astype(dtype))
+    (row,) = iter_pairs([str(tmp_path / "noisy.tif")], [str(tmp_path / "clean.tif")])
+    assert row.psnr == pytest.approx(40, abs=0.2)
+    shifted = clean.astype(float) - clean.min()
+    assert row.ssim == pytest.approx(ssim(shifted + noise, shifted, span), abs=1e-3)
 
 
 def test_every_other_pair_and_models_that_fit(folders):
