@@ -90,7 +90,9 @@ def _refine(
 ) -> tuple[float, float]:
     """Least squares with Tukey's biweight on the relative residuals."""
     mean, variance, weight = points.T
-    design = np.stack([mean, np.ones_like(mean)], axis=1)
+    # in any units the least squares see columns of like size
+    unit = float(np.abs(mean).max())
+    design = np.stack([mean / unit, np.ones_like(mean)], axis=1)
     for _ in range(20):
         law = np.maximum(slope * mean + intercept, floor)
         relative = (variance - law) / law
@@ -98,5 +100,5 @@ def _refine(
         tukey = np.maximum(1 - (relative / (3 * scale)) ** 2, 0) ** 2
         root = np.sqrt(tukey * weight) / law
         solution = np.linalg.lstsq(design * root[:, None], variance * root, rcond=None)
-        slope, intercept = (float(v) for v in solution[0])
+        slope, intercept = float(solution[0][0] / unit), float(solution[0][1])
     return slope, intercept

@@ -40,6 +40,8 @@ _NUM_LEVELS = 24
 _MAX_PATCHES = 60_000
 _MAX_PLANES = 16
 _DARK_PERCENTILE = 0.1
+#: Sums of squares of all patches stay below float64's largest number.
+_LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ def estimate_noise(
     Raises
     ------
     InputError
-        The image is no array of real finite numbers with rows and columns, or smaller
-        than 3 pixels along both.
+        The image is no array of real finite numbers with rows and columns, smaller
+        than 3 pixels along both, or of values beyond 1e150.
 
     Notes
     -----
@@ -194,6 +196,13 @@ def _channels(image: ArrayLike, channel_axis: int | None) -> list[NDArray[np.flo
     if not np.isfinite(array).all():
         bad = int(np.count_nonzero(~np.isfinite(array)))
         msg = f"noise cannot be estimated: {bad} pixels are NaN or infinite; fill them"
+        raise InputError(msg)
+    largest = float(max(array.max(), -array.min()))
+    if largest > _LARGEST:
+        msg = (
+            f"noise cannot be estimated: the squares of values up to {largest:g} do "
+            "not fit into float64; divide the image first"
+        )
         raise InputError(msg)
     return list(array)
 

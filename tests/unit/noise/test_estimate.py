@@ -140,6 +140,16 @@ def test_scales_with_the_units(rng):
     assert other.sigma == pytest.approx(1000 * one.sigma, rel=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-140, 1e-30, 1e-16, 1e12, 1e30, 1e140])
+def test_the_law_scales_with_the_units(rng, unit):
+    counts = rng.poisson(np.outer(np.linspace(5, 200, 96), np.ones(96))) + 100.0
+    one, other = estimate_noise(counts), estimate_noise(counts * unit)
+    assert one.gain == pytest.approx(1, rel=0.2)
+    for name in ("sigma", "gain", "offset", "read_noise"):
+        assert getattr(other, name) / unit == pytest.approx(getattr(one, name))
+    assert other.confidence == pytest.approx(one.confidence) == 1
+
+
 def test_saturated_pixels_do_not_count(rng):
     # a third of the picture is clipped to white: there the noise is gone
     clean = np.tile(np.linspace(20, 300, 300), (300, 1))
@@ -193,6 +203,7 @@ def test_is_repeatable_and_leaves_the_image_alone(rng):
         (np.zeros(50), r"shape \(50,\)"),
         (np.zeros((0, 9)), r"shape \(0, 9\)"),
         (np.full((9, 9), np.nan), "81 pixels are NaN"),
+        (np.eye(9) * -1e160, r"squares of values up to 1e\+160 do not fit"),
     ],
 )
 def test_refuses_what_it_cannot_use(image, match):
