@@ -89,10 +89,10 @@ def find_tasks(
     Parameters
     ----------
     inputs : path or sequence of path
-        Files, folders (searched with all that is below them), patterns such as
-        ``raw/**/*.tif``, OME-Zarr folders, and lists: a ``.csv`` with a column
-        ``input``, perhaps ``output`` (below the output folder), and any of the fields
-        of `BatchOptions`.
+        Files, folders (searched with all that is below them, but for the output
+        folders of batches), patterns such as ``raw/**/*.tif``, OME-Zarr folders, and
+        lists: a ``.csv`` with a column ``input``, perhaps ``output`` (below the output
+        folder), and any of the fields of `BatchOptions`.
     output : path
         The output folder. Outputs have the inputs' names, in the same folders below
         it as the inputs have below the folder or pattern that found them.
@@ -227,7 +227,7 @@ def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
     if kind == "folder":
         base, images = path, walk_images(path, folder.resolve())
         kinds = ", ".join((*IMAGE_SUFFIXES, ZARR_SUFFIX))
-        nothing = f"{path} holds no images ({kinds})"
+        nothing = f"{path} holds no images ({kinds}), outputs of batches apart"
     elif glob.has_magic(str(path)):
         base, images = (
             fixed_folder(str(path)),

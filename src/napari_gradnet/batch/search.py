@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_gradnet.batch.failures import explain_failure
+from napari_gradnet.batch.journal import JOURNAL_NAME
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ def explain_fault(path: Path, error: OSError) -> str:
     return explain_failure(type(error)(error.errno, error.strerror, str(path)))
 
 
+def _holds_outputs(folder: Path) -> bool:
+    return file_kind(folder / JOURNAL_NAME) == "file"
+
+
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
@@ -100,7 +105,10 @@ def _is_image(path: Path) -> bool:
 def walk_images(
     folder: Path, leave_out: Path, above: tuple[Path, ...] = ()
 ) -> Iterator[Found]:
-    """Images below a folder, by name; links are followed, circles refused."""
+    """Images below a folder, by name; links are followed, circles refused.
+
+    Folders in it that hold the outputs of a batch are left out.
+    """
     real = folder.resolve()
     if real in above:
         msg = f"{folder} is a link to a folder that holds it: remove it or name files"
@@ -116,6 +124,8 @@ def walk_images(
         try:
             kind = file_kind(path)
             within = kind == "folder" and not is_zarr(path)
+            if within and _holds_outputs(path):
+                continue
         except OSError as error:
             yield Found(path, explain_fault(path, error))
             continue
@@ -138,12 +148,16 @@ def _first_wildcard(parts: tuple[str, ...]) -> int:
 def match_images(pattern: str, leave_out: Path) -> Iterator[Found]:
     """Images that match a pattern with wildcards, by name, and none within a zarr."""
     # outputs of an earlier run are no inputs, where the pattern reaches them
-    reaches = not fixed_folder(pattern).resolve().is_relative_to(leave_out)
+    fixed = fixed_folder(pattern)
+    reaches = not fixed.resolve().is_relative_to(leave_out)
     yield from _locked_folders(pattern)
     for match in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
         path = Path(match)
         try:
             if any(is_zarr(p) for p in path.parents if p != Path()):
+                continue
+            below = [p for p in path.parents if p != fixed and p.is_relative_to(fixed)]
+            if any(_holds_outputs(p) for p in below):
                 continue
             taken = is_zarr(path) or (_is_image(path) and file_kind(path) == "file")
         except OSError as error:

@@ -70,6 +70,21 @@ def test_outputs_of_an_earlier_run_are_no_inputs(tree: Path) -> None:
     assert names("raw/*.tif", output=".") == ["a.tif"]
 
 
+def test_outputs_of_other_batches_are_no_inputs(tree: Path) -> None:
+    wanted = names("raw"), names("raw/**/*.tif*")
+    made = tree / "raw" / "day 1" / "out"
+    (made / "deep").mkdir(parents=True)
+    for name in ("gradnet-journal.jsonl", "a.tif", "deep/b.tif"):
+        (made / name).write_bytes(b"x")
+    assert (names("raw"), names("raw/**/*.tif*")) == wanted
+    # unless they are named
+    assert names("raw/day 1/out") == ["a.tif", "deep/b.tif"]
+    assert names("raw/day 1/out/*.tif", "raw/day 1/out/deep/b.tif") == [
+        "a.tif",
+        "b.tif",
+    ]
+
+
 def test_a_file_is_taken_whatever_it_is_called(tree: Path) -> None:
     assert names("raw/notes.txt", "raw/v.zarr") == ["notes.txt", "v.zarr"]
 
