@@ -154,7 +154,7 @@ def _plan(
     vst: bool | Literal["auto"] | Stabilizer,
 ) -> list[_ChannelPlan]:
     """One plan for each channel."""
-    if not (vst in ("auto", True, False) or isinstance(vst, Stabilizer)):
+    if not (isinstance(vst, bool | np.bool_ | Stabilizer) or vst == "auto"):
         msg = f"vst={vst!r} is unknown: use 'auto', True, False or a Stabilizer"
         raise InputError(msg)
     if sigma is not None and vst not in ("auto", False):
@@ -212,7 +212,8 @@ def settle_noise(
         What to pass as `vst`, or as `sigma` with ``vst=False``.
     """
     estimate = estimate_noise(planes, channel_axis=-1 if rgb else None)
-    if vst is True or (vst == "auto" and needs_stabilization(estimate)):
+    stabilise = needs_stabilization(estimate) if vst == "auto" else vst
+    if stabilise:
         logger.info("noise grows with the signal: %s", estimate)
         return Stabilizer.from_estimate(estimate)
     return estimate.channel_sigmas

@@ -129,6 +129,8 @@ def test_stabilisation_helps_counts_and_is_chosen(rng):
         for vst in ("auto", True, False)
     }
     np.testing.assert_array_equal(results["auto"], results[True])
+    numpys = naive_denoise(raw, "nlm", vst=np.True_, dtype="float32")
+    np.testing.assert_array_equal(numpys, results[True])
     scores = {vst: psnr(r, clean, 160, clip=False) for vst, r in results.items()}
     assert scores["auto"] > scores[False] + 0.3
     # unbiased: neither the dark nor the bright parts are shifted
@@ -156,8 +158,9 @@ def test_stabilisation_that_cannot_be_is_said(rng):
     with pytest.raises(InputError, match="sigma is the noise of an image that is not"):
         naive_denoise(np.ones((40, 40)), "nlm", sigma=1, vst=True)
     flat = rng.normal(0, 1, (64, 64))
-    with pytest.raises(InputError, match="vst='yes' is unknown"):
-        naive_denoise(flat, "nlm", vst="yes")
+    for vst in ("yes", 1, 0):
+        with pytest.raises(InputError, match=f"vst={vst!r} is unknown"):
+            naive_denoise(flat, "nlm", vst=vst)
     with pytest.raises(InputError, match="gain 0"):
         naive_denoise(np.ones((40, 40)), "nlm", vst=True)
 
