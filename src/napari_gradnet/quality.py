@@ -146,11 +146,11 @@ def iter_measure_quality(
     ends = value_range
     if ends == "auto":
         ends = _auto_range(reference, read, places)
-    black, white = ends
+    black, white = (float(end) for end in ends)
     if not (math.isfinite(black) and math.isfinite(white) and white > black):
         msg = f"value_range={ends} must be a black and a white above it"
         raise InputError(msg)
-    clip = ends in ((0, 255), (0, 1))
+    clip = (black, white) in ((0, 255), (0, 1))
     rows = []
     for done, place in enumerate(places):
         yield Progress(done, len(places), "plane")

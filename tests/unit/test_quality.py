@@ -62,6 +62,16 @@ def test_counts_are_measured_from_black_to_white(
     assert wide.psnr == pytest.approx(20 * math.log10(409.5), abs=0.2)
 
 
+def test_a_range_may_be_a_list(
+    grey_photo: NDArray[Any], rng: np.random.Generator
+) -> None:
+    clean = 255 * grey_photo[:64, :64]
+    noisy = clean + rng.normal(0, 80, clean.shape)
+    listed: Any = [0, 255]
+    expected = measure_quality(noisy, clean, value_range=(0, 255))
+    assert measure_quality(noisy, clean, value_range=listed) == expected
+
+
 def test_a_reference_of_another_exposure_is_fitted(
     grey_photo: NDArray[Any], rng: np.random.Generator
 ) -> None:
