@@ -204,7 +204,8 @@ def add_noise(clean: Tensor, config: NoiseConfig, generator: torch.Generator) ->
 
     References
     ----------
-    Gaussian: GradNet, sec. 5.1. Poisson and Poisson-Gaussian: DN-ResNet, sec. 4 (the
-    image scaled to max = peak; sigma = peak / 10). Photos: `noise.camera`.
+    Gaussian: GradNet, sec. 5.1. Poisson and Poisson-Gaussian: DN-ResNet, sec. 4 (there
+    an image's maximum becomes `peak` photons, here 1.0 does; sigma = peak / 10).
+    Photos: `noise.camera`.
     """
     return _MODELS[config.kind](clean, config, generator)

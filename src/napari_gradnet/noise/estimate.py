@@ -112,8 +112,9 @@ def estimate_noise(
     Returns
     -------
     NoiseEstimate
-        Of a constant image, sigma is 0. Planes too small for patches (a side below 7
-        pixels) get a sigma from second differences and no camera law.
+        Of a constant image, sigma is 0. Planes with a side below 8 pixels, and a lone
+        one of less than 20 x 20, have too few patches: they get a sigma from second
+        differences and no camera law.
 
     Raises
     ------
