@@ -12,6 +12,7 @@ import tifffile
 from napari_gradnet import api
 from napari_gradnet.batch.journal import JOURNAL_NAME
 from napari_gradnet.batch.volume import VolumeJob
+from napari_gradnet.cli import main
 from napari_gradnet.io import open_image
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def let_it_fail(folder: Path) -> None:
         assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
 
 
-def let_another_appear(folder: Path) -> None:
+def let_another_appear(folder: Path, *, remove: bool = True) -> None:
     noise = VolumeJob.noise
 
     def appear(self: VolumeJob) -> Any:
@@ -96,7 +97,8 @@ def let_another_appear(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VolumeJob, "noise", appear)
         assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
-    (folder / VOLUME).rmdir()
+    if remove:
+        (folder / VOLUME).rmdir()
 
 
 @pytest.mark.parametrize("accident", [lose_the_end, let_it_fail, let_another_appear])
@@ -152,6 +154,25 @@ def test_a_restart_that_was_stopped_can_go_on(
     (folder / "other").mkdir()
     api.denoise_files("in", "other", **again, **layout)
     assert np.array_equal(pixels(str(output)), pixels(f"other/{output.name}"))
+
+
+def test_a_dry_run_knows_what_was_done(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = ["batch", "in", "-o", "out", "--naive", "gaussian", "--sigma"]
+    assert main([*plain, "20"]) == 0
+    before = (folder / "out" / JOURNAL_NAME).read_bytes()
+    assert main([*plain, "20", "--dry-run"]) == 0
+    assert "about 0.0 s  (done by an earlier run)" in capsys.readouterr().out
+    assert main([*plain, "30", "--dry-run"]) == 1
+    assert "other options (operation.sigma was 20.0" in capsys.readouterr().out
+    assert (folder / "out" / JOURNAL_NAME).read_bytes() == before
+
+
+def test_an_output_of_somebody_else_is_never_taken_for_ours(folder: Path) -> None:
+    let_another_appear(folder, remove=False)
+    assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
+    assert not any((folder / VOLUME).iterdir())
 
 
 def test_a_file_of_the_same_name_is_not_called_changed(folder: Path) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_gradnet.batch.entries import Entry
     from napari_gradnet.batch.inputs import Task
     from napari_gradnet.batch.job import Job
-    from napari_gradnet.batch.journal import Entry
 
 __all__ = ["FileRun", "Remaining"]
 

@@ -10,16 +10,15 @@ import contextlib
 import errno
 import hashlib
 import json
-import logging
 import os
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from napari_gradnet import __version__
+from napari_gradnet.batch.entries import Entries
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,44 +27,16 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from napari_gradnet.batch.entries import Entry
     from napari_gradnet.batch.job import UnitResult
 
-__all__ = ["JOURNAL_NAME", "Entry", "Journal"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["JOURNAL_NAME", "Journal"]
 
 JOURNAL_NAME = "gradnet-journal.jsonl"
 _LOCK_NAME = ".gradnet-journal.lock"
 #: Seconds after which lines are brought to the disk, against a power cut. What the
 #: program has written survives its own death at once.
 _SYNC_SECONDS = 1.0
-
-
-@dataclass
-class Entry:
-    """What the journal knows of one output.
-
-    Parameters
-    ----------
-    state : {"started", "finishing", "done", "failed"}
-    fingerprint : dict
-        What the output depends on: see `Job.fingerprint`.
-    units : dict of str to str
-        Finished units and their checksums, while the output is not done.
-    owned : bool
-        Whether what stands under the output's name is this batch's: it was whole once.
-    source : str
-        The input, for messages.
-    figures : dict
-        What the report tells of a done output.
-    """
-
-    state: str
-    fingerprint: dict[str, Any]
-    units: dict[str, str] = field(default_factory=dict)
-    owned: bool = False
-    source: str = ""
-    figures: dict[str, Any] = field(default_factory=dict)
 
 
 class Journal:
@@ -107,11 +78,9 @@ class Journal:
                 "another output folder"
             )
             raise InputError(msg) from None
-        self._entries: dict[str, Entry] = {}
-        #: What inputs and options have in common is written once: hash to values.
-        self._shared: dict[str, dict[str, Any]] = {}
+        self._entries = Entries()
         try:
-            whole = self._load()
+            whole = self._entries.load(self.path)
             self._file = self.path.open("ab", buffering=0)
             self._file.truncate(whole)
         except BaseException:
@@ -126,50 +95,6 @@ class Journal:
                 raise
 
     # ------------------------------------------------------------------- reading
-    def _load(self) -> int:
-        """Read all lines; the number of bytes that are whole lines."""
-        if not self.path.exists():
-            return 0
-        data = self.path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        lines = data[:whole].splitlines()
-        if lines and b'"gradnet_journal"' not in lines[0]:
-            msg = f"{self.path} is no journal of a batch: move it out of the way"
-            raise InputError(msg)
-        for line in lines:
-            try:
-                values = json.loads(line)
-                self._take(values)
-            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                logger.warning("%s: a damaged line is left out", self.path)
-        return whole
-
-    def _take(self, line: Mapping[str, Any]) -> None:
-        if "shared" in line:
-            self._shared[line["shared"]] = line["values"]
-        if "file" not in line:
-            return
-        name, state = line["file"], line["state"]
-        if state == "started":
-            shared = self._shared[line["options"]]
-            entry = Entry(state, {**line["own"], **shared})
-            entry.owned = line.get("owned", False)
-            entry.source = line.get("source", "")
-            if line.get("again"):
-                entry.units = self._entries[name].units
-            self._entries[name] = entry
-        elif state == "forgotten":
-            self._entries.pop(name, None)
-        elif state == "unit":
-            self._entries[name].units[line["unit"]] = line["checksum"]
-        else:
-            entry = self._entries[name]
-            entry.state = state
-            entry.owned = state in ("finishing", "done")
-            if state == "done":
-                entry.units.clear()
-                entry.figures = line.get("figures", {})
-
     def entry(self, name: str) -> Entry | None:
         """What is known of an output, by its name in the output folder."""
         return self._entries.get(name)
@@ -221,7 +146,7 @@ class Journal:
 
     def _record(self, line: Mapping[str, Any], *, sync: bool = False) -> None:
         self._append(line, sync=sync)
-        self._take(line)
+        self._entries.take(line)
 
     def start(
         self,
@@ -230,7 +155,7 @@ class Journal:
         *,
         source: str = "",
         again: bool = False,
-        owned: bool = False,
+        replaces: bool = False,
     ) -> None:
         """Say that an output is begun, before anything is written for it.
 
@@ -245,14 +170,14 @@ class Journal:
             The input, for messages.
         again : bool
             Whether the work goes on, so that the finished units stay.
-        owned : bool
-            Whether what stands under the output's name is this batch's.
+        replaces : bool
+            Whether this batch has made what stands under the output's name.
         """
         plain = json.loads(json.dumps(dict(fingerprint)))
         own = {key: plain.pop(key) for key in ["input"] if key in plain}
         text = json.dumps(plain, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        if digest not in self._shared:
+        if digest not in self._entries.shared:
             self._record({"shared": digest, "values": plain})
         line = {
             "file": name,
@@ -261,7 +186,9 @@ class Journal:
             "own": own,
             "source": source,
         }
-        flags = {key: True for key, on in (("again", again), ("owned", owned)) if on}
+        flags = {
+            key: True for key, on in (("again", again), ("replaces", replaces)) if on
+        }
         self._record({**line, **flags})
 
     def unit(self, name: str, result: UnitResult) -> None:

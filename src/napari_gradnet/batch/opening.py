@@ -11,14 +11,15 @@ from napari_gradnet.batch.identity import differences
 from napari_gradnet.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from napari_gradnet.batch.entries import Entry
     from napari_gradnet.batch.inputs import Task
     from napari_gradnet.batch.job import Job
-    from napari_gradnet.batch.journal import Entry, Journal
+    from napari_gradnet.batch.journal import Journal
 
-__all__ = ["ChangedOptionsError", "Opened", "Opener"]
+__all__ = ["ChangedOptionsError", "Opened", "Opener", "compare"]
 
 
 class ChangedOptionsError(InputError):
@@ -89,7 +90,7 @@ class Opener:
         try:
             fingerprint = dict(job.fingerprint)
             if entry is not None:
-                self._compare(task, entry, fingerprint)
+                compare(task, entry, fingerprint)
                 if entry.state == "done" and exists:
                     job.close()
                     return None
@@ -109,40 +110,49 @@ class Opener:
                 fingerprint,
                 source=str(task.source.absolute()),
                 again=entry is not None,
-                owned=mine and exists,
+                replaces=mine and exists,
             )
         except BaseException:
             job.close()
             raise
         return Opened(job, entry)
 
-    @staticmethod
-    def _compare(task: Task, entry: Entry, fingerprint: dict[str, Any]) -> None:
-        changed = differences(entry.fingerprint, fingerprint)
-        if not changed:
-            return
-        state = "made" if entry.state == "done" else "begun"
-        others = {n: how for n, how in changed.items() if not n.startswith("input")}
-        if others:
-            listed = "; ".join(f"{n} {how}" for n, how in list(others.items())[:3])
-            msg = (
-                f"{task.target} was {state} with other options ({listed}): set them "
-                "back, choose another output folder, or begin anew (--restart)"
-            )
-            raise ChangedOptionsError(msg)
-        source = str(task.source.absolute())
-        if entry.source and entry.source != source:
-            msg = (
-                f"{task.target} was {state} from {entry.source}, not from {source}: "
-                "choose another output folder for this one"
-            )
-            raise InputError(msg)
-        name, how = next(iter(changed.items()))
+
+def compare(task: Task, entry: Entry, fingerprint: Mapping[str, Any]) -> None:
+    """Compare what a task would do with what an earlier run did.
+
+    Raises
+    ------
+    ChangedOptionsError
+        It was done with other options.
+    InputError
+        The input is another one.
+    """
+    changed = differences(entry.fingerprint, fingerprint)
+    if not changed:
+        return
+    state = "made" if entry.state == "done" else "begun"
+    others = {n: how for n, how in changed.items() if not n.startswith("input")}
+    if others:
+        listed = "; ".join(f"{n} {how}" for n, how in list(others.items())[:3])
         msg = (
-            f"{task.source} has changed since {task.target} was {state} ({name} {how}):"
-            " begin it anew (--restart) or choose another output folder"
+            f"{task.target} was {state} with other options ({listed}): set them "
+            "back, choose another output folder, or begin anew (--restart)"
+        )
+        raise ChangedOptionsError(msg)
+    source = str(task.source.absolute())
+    if entry.source and entry.source != source:
+        msg = (
+            f"{task.target} was {state} from {entry.source}, not from {source}: "
+            "choose another output folder for this one"
         )
         raise InputError(msg)
+    name, how = next(iter(changed.items()))
+    msg = (
+        f"{task.source} has changed since {task.target} was {state} ({name} {how}):"
+        " begin it anew (--restart) or choose another output folder"
+    )
+    raise InputError(msg)
 
 
 def _clean_temporaries(output: Path) -> None:

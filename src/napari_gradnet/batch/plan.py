@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_gradnet.axes import ImageAxes
+from napari_gradnet.batch.entries import Entries
 from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.inputs import find_tasks
+from napari_gradnet.batch.journal import JOURNAL_NAME
+from napari_gradnet.batch.opening import compare
 from napari_gradnet.batch.options import BatchOptions, make_operation
-from napari_gradnet.batch.run import checked_workers
+from napari_gradnet.batch.run import checked_workers, make_job
 from napari_gradnet.io import open_image
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ __all__ = ["FilePlan", "plan_batch"]
 
 #: Side of the part of a plane that is worked on as a trial, pixels.
 _TRIAL_SIDE = 512
+_DONE = "done by an earlier run"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class FilePlan:
     seconds : float or None
         It may take, with the others beside it; None where there was no trial.
     message : str
-        Why it cannot be done, or that its output exists.
+        Why it cannot be done, or what stands under the output's name already.
     """
 
     path: Path
@@ -66,7 +71,10 @@ def plan_batch(
     workers: int | str = "auto",
 ) -> list[FilePlan]:
     """Open all inputs' headers and time one trial for each set of options."""
-    tasks = find_tasks(inputs, Path(output).expanduser(), options)
+    folder = Path(output).expanduser()
+    tasks = find_tasks(inputs, folder, options)
+    entries = Entries()
+    entries.load(folder / JOURNAL_NAME)
     count = checked_workers(workers, tasks)
     rates: dict[str, float] = {}
     plans = []
@@ -76,6 +84,7 @@ def plan_batch(
             continue
         key = task.options.model_dump_json()
         try:
+            standing = _standing(task, entries)
             with open_image(task.source, axes=task.options.axes) as image:
                 values = image.nbytes // image.dtype.itemsize
                 if key not in rates:
@@ -88,14 +97,28 @@ def plan_batch(
                         image.shape,
                         image.dtype.name,
                         values / 1e6,
-                        values / rates[key] / count,
-                        "the output exists" if task.target.exists() else "",
+                        0.0 if standing == _DONE else values / rates[key] / count,
+                        standing,
                     )
                 )
         except Exception as error:  # noqa: BLE001 - told in the plan
             message = explain_failure(error)
             plans.append(FilePlan(task.source, task.target, message=message))
     return plans
+
+
+def _standing(task: Task, entries: Entries) -> str:
+    """Say what stands under the output's name; raise what would stop the run."""
+    exists = os.path.lexists(task.target)
+    entry = entries.get(task.name)
+    if entry is None or (entry.state == "done" and not exists):
+        return "the output exists" if exists else ""
+    job = make_job(task, True)
+    try:
+        compare(task, entry, job.fingerprint)
+    finally:
+        job.close()
+    return _DONE if entry.state == "done" else "begun by an earlier run"
 
 
 def _values_a_second(task: Task, image: ImageSource) -> float:

@@ -53,7 +53,7 @@ def test_going_on_keeps_units_and_what_is_owned(tmp_path: Path) -> None:
         journal.start("a", PRINT)
         journal.unit("a", unit("plane-3"))
         journal.finishing("a")
-        journal.start("a", PRINT, source="/in/a", again=True, owned=True)
+        journal.start("a", PRINT, source="/in/a", again=True, replaces=True)
         entry = journal.entry("a")
         assert (entry.state, entry.owned, entry.source, set(entry.units)) == (
             "started",
