@@ -119,12 +119,12 @@ def walk_images(
         yield Found(folder, explain_fault(folder, error))
         return
     for path in paths:
-        if path.name.startswith(".") or path.resolve() == leave_out:
+        if path.name.startswith("."):
             continue
         try:
             kind = file_kind(path)
             within = kind == "folder" and not is_zarr(path)
-            if within and _holds_outputs(path):
+            if within and (path.resolve() == leave_out or _holds_outputs(path)):
                 continue
         except OSError as error:
             yield Found(path, explain_fault(path, error))

@@ -187,6 +187,14 @@ def test_links_are_followed_but_not_in_circles(tree: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_itself_is_reported(tree: Path) -> None:
+    (tree / "raw" / "self.tif").symlink_to("self.tif")
+    faults = {t.name: t.fault for t in find_tasks("raw", "out", OPTIONS)}
+    assert "symbolic links" in faults.pop("self.tif")
+    assert not any(faults.values())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_outputs_stay_in_their_folder(tree: Path) -> None:
     (tree / "out").mkdir()
     (tree / "out" / "day 1").symlink_to(tree / "other")
