@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.lists import read_list
 from napari_gradnet.batch.search import (
-    IMAGE_SUFFIXES,
     NO_FILE,
-    ZARR_SUFFIX,
     explain_fault,
+    explain_nothing,
     file_kind,
     fixed_folder,
     is_zarr,
@@ -226,14 +225,11 @@ def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
         return
     if kind == "folder":
         base, images = path, walk_images(path, folder.resolve())
-        kinds = ", ".join((*IMAGE_SUFFIXES, ZARR_SUFFIX))
-        nothing = f"{path} holds no images ({kinds}), outputs of batches apart"
     elif glob.has_magic(str(path)):
         base, images = (
             fixed_folder(str(path)),
             match_images(str(path), folder.resolve()),
         )
-        nothing = f"no image matches {path}: check the pattern and put it in quotes"
     else:
         msg = f"{path} does not exist: name a file, a folder or a pattern"
         raise InputError(msg)
@@ -242,7 +238,7 @@ def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:
         found = True
         yield make_task(image.path, base, folder, options, fault=image.fault)
     if not found:
-        raise InputError(nothing)
+        raise InputError(explain_nothing(path, is_folder=kind == "folder"))
 
 
 def make_task(

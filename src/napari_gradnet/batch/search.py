@@ -26,6 +26,7 @@ __all__ = [
     "ZARR_SUFFIX",
     "Found",
     "explain_fault",
+    "explain_nothing",
     "file_kind",
     "fixed_folder",
     "is_zarr",
@@ -92,6 +93,28 @@ def is_zarr(path: Path) -> bool:
 def explain_fault(path: Path, error: OSError) -> str:
     """Say it of what was named or found, not of what was looked for in it."""
     return explain_failure(type(error)(error.errno, error.strerror, str(path)))
+
+
+def explain_nothing(path: Path, *, is_folder: bool) -> str:
+    """Say why a folder or pattern gave no images."""
+    kinds = ", ".join((*IMAGE_SUFFIXES, ZARR_SUFFIX))
+    if is_folder:
+        return f"{path} holds no images ({kinds}), outputs of batches apart"
+    matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - as in `match_images`
+    if any(os.path.isfile(match) for match in matches):  # noqa: PTH113 - texts
+        return (
+            f"what matches {path} is no image ({kinds}) or the output of a batch: name "
+            "a file itself to have it taken whatever its suffix"
+        )
+    if matches:
+        return f"only folders match {path}: add /**/* to take the images in them"
+    literal = str(path).replace("[", "[[]")
+    if glob.glob(literal, recursive=True):  # noqa: PTH207 - as in `match_images`
+        return (
+            f"nothing matches {path}: brackets stand for one of the characters in "
+            f"them; for a name with brackets write {literal}"
+        )
+    return f"nothing matches {path}: check the pattern and put it in quotes"
 
 
 def _holds_outputs(folder: Path) -> bool:

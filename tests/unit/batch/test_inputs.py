@@ -161,7 +161,10 @@ def test_outputs_do_not_replace_what_holds_an_input_or_lie_in_one(tree: Path) ->
     ("inputs", "message"),
     [
         (["none.tif"], "none.tif does not exist"),
-        (["raw/*.bmp"], "no image matches"),
+        (["raw/*.bmp"], r"nothing matches raw.\*.bmp: check the pattern"),
+        (["raw/*.txt"], r"what matches raw.\*.txt is no image \(.tif, "),
+        (["raw/day*"], r"only folders match raw.day\*: add /\*\*/\*"),
+        (["raw/day 1/[x]/*"], r"name with brackets write raw.day 1.\[\[\]x\]"),
         (["empty"], "holds no images"),
         ([], "no inputs are given"),
     ],
