@@ -109,6 +109,25 @@ def test_noise_of_each_channel(
         api.describe_noise(path, num_planes=0)
 
 
+def test_each_channel_has_its_own_law(tmp_path: Path) -> None:
+    path = tmp_path / "in.tif"
+    rng = np.random.default_rng(0)
+    scene = np.outer(np.linspace(20, 180, 96), np.ones(96))
+    gains = np.array([1, 2, 20])
+    stack = rng.poisson(scene, (2, 3, 96, 96)) * gains[:, None, None]
+    tifffile.imwrite(
+        path, stack.astype(np.float32), imagej=True, metadata={"axes": "ZCYX"}
+    )
+    noise = api.describe_noise(path)
+    assert noise.channel_sigmas == pytest.approx(10 * gains, rel=0.1)
+    assert noise.sigma == pytest.approx(10 * np.sqrt(np.mean(gains**2)), rel=0.1)
+    assert [one.gain for one in noise.channels] == pytest.approx(gains, rel=0.2)
+    assert noise.gain in [one.gain for one in noise.channels]
+    plane = tmp_path / "plane.tif"
+    tifffile.imwrite(plane, stack[0, 0].astype(np.float32))
+    assert api.describe_noise(plane).channels == ()
+
+
 def test_noise_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.tif"
     flat = np.random.default_rng(0).normal(1000, 30, (96, 96))

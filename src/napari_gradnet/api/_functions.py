@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,7 +70,8 @@ def describe_noise(
     Returns
     -------
     NoiseEstimate
-        In the units of the file, with a sigma for each channel.
+        In the units of the file, with a sigma for each channel. Where there are several
+        channels, each has a camera law of its own in `channels`.
 
     Raises
     ------
@@ -86,9 +88,20 @@ def describe_noise(
     with open_image(path, axes=axes) as source:
         count = len(source.axes.spread_planes(1))
         numbers = source.axes.spread_planes(max(1, num_planes // count))
-        planes = np.stack(
-            [[source.read_plane(k) for k in picks] for picks in numbers.values()]
-        )
-        if not source.axes.is_rgb:
-            return estimate_noise(planes, channel_axis=0)
-        return estimate_noise(planes[..., :3], channel_axis=-1)
+        channels = []
+        for picks in numbers.values():
+            planes = np.stack([source.read_plane(k) for k in picks])
+            channels.append(
+                estimate_noise(planes[..., :3], channel_axis=-1)
+                if source.axes.is_rgb
+                else estimate_noise(planes)
+            )
+    if len(channels) == 1:
+        return channels[0]
+    sigmas = tuple(sigma for one in channels for sigma in one.channel_sigmas)
+    return dataclasses.replace(
+        max(channels, key=lambda one: one.confidence),
+        sigma=float(np.sqrt(np.mean(np.square(sigmas)))),
+        channel_sigmas=sigmas,
+        channels=tuple(channels),
+    )

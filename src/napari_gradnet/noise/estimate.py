@@ -68,6 +68,9 @@ class NoiseEstimate:
     levels : tuple of (float, float)
         The pairs (mean, variance) that the law was fitted to, in image units and their
         squares: what a plot shows.
+    channels : tuple of NoiseEstimate
+        Of channels that were estimated one by one, each one's own; the law above is
+        the surest of theirs. Empty elsewhere.
     """
 
     sigma: float
@@ -77,6 +80,7 @@ class NoiseEstimate:
     read_noise: float = 0.0
     confidence: float = 0.0
     levels: tuple[tuple[float, float], ...] = ()
+    channels: tuple[NoiseEstimate, ...] = ()
 
     def variance(self, mean: ArrayLike) -> NDArray[np.float64]:
         """Noise variance that the camera law gives at a brightness.
@@ -106,8 +110,9 @@ def estimate_noise(
         Integer or floating-point numbers, any units. Of stacks, up to 16 planes spread
         evenly are looked at.
     channel_axis : int, optional
-        The axis of channels or colour samples. Each channel gets its own sigma; one
-        camera law is fitted to all of them.
+        The axis of colour samples, or of channels of one detector. Each gets its own
+        sigma; one camera law is fitted to all of them. Estimate channels that may
+        differ in gain one by one, as `api.describe_noise` does.
 
     Returns
     -------
