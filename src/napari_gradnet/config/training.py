@@ -154,7 +154,7 @@ class TrainingConfig(FrozenModel):
     patience: int = Field(
         20,
         ge=1,
-        description="Plateau: then / 5 after as many epochs without a gain, at the next "
+        description="Plateau: then / 5 after as many epochs without a gain, at a "
         "validation; without validation images, after as many epochs.",
     )
     decay_factor: float = Field(0.2, gt=0, lt=1)

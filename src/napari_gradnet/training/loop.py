@@ -144,6 +144,7 @@ class Trainer:
         data = load_data(config, channels, self.config.patch_size, self.arrays)
         data.to(self.world.device)
         self.folder.drop_metrics_after(self.progress.step)
+        self.folder.write_config(self.experiment)
         self.folder.write_data(data)
         self.progress.start(data)
         if self.progress.step == 0:

@@ -80,9 +80,9 @@ class RunFolder:
         self.best = path / "best.pt"
         self.metrics = path / "metrics.csv"
         self.model = path / f"{experiment.name}.safetensors"
-        config = path / "config.yaml"
+        self.config = path / "config.yaml"
         if resume:
-            self._check_resumable(config, experiment)
+            self._check_resumable(experiment)
             return
         if not is_main:
             return
@@ -90,19 +90,25 @@ class RunFolder:
             msg = f"{path} already holds a run: resume it or give another folder"
             raise TrainingError(msg)
         path.mkdir(parents=True, exist_ok=True)
-        values = experiment.model_dump(mode="json")
-        config.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        self.write_config(experiment)
         record = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             **software_versions(),
         }
         (path / "versions.json").write_text(json.dumps(record, indent=1), "utf-8")
 
-    def _check_resumable(self, config: Path, experiment: Experiment) -> None:
+    def write_config(self, experiment: Experiment) -> None:
+        """Write what the run is told: a resumed one may be told to take longer."""
+        if not self.is_main:
+            return
+        text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
+        self.config.write_text(text, encoding="utf-8")
+
+    def _check_resumable(self, experiment: Experiment) -> None:
         if not self.last.exists():
             msg = f"{self.path} holds no checkpoint to resume: start without resuming"
             raise TrainingError(msg)
-        before = Experiment.parse(yaml.safe_load(config.read_text("utf-8")))
+        before = Experiment.parse(yaml.safe_load(self.config.read_text("utf-8")))
         old, new = (
             e.model_dump(mode="json", exclude={"training": FREE_TO_CHANGE})
             for e in (before, experiment)
@@ -170,7 +176,11 @@ class RunFolder:
             return
         with self.metrics.open(newline="", encoding="utf-8") as stream:
             header, *rows = list(csv.reader(stream)) or [[]]
+        if "step" not in header:  # torn off by a crash or a full disk
+            self.metrics.unlink()
+            return
         place = header.index("step")
+        rows = [row for row in rows if len(row) == len(header)]
         best: list[list[str]] = []
         if but_the_best and "kept" in header:
             flag = header.index("kept")
@@ -185,15 +195,32 @@ class RunFolder:
             self.best.unlink(missing_ok=True)
 
     def write_data(self, data: TrainingData) -> None:
-        """List the files that were read with their SHA-256, and those left out."""
+        """List the files that were read with their SHA-256, and those left out.
+
+        Other ones than in the run so far are told among the warnings of `data`.
+        """
         if not self.is_main:
             return
+        path = self.path / "data.json"
+        files = {str(p): file_sha256(p) for p in dict.fromkeys(data.files)}
+        try:
+            before = json.loads(path.read_text("utf-8"))["files"]
+        except (OSError, ValueError, KeyError):
+            before = files  # a new run
+        if list(before.values()) != list(files.values()):
+            more = len(set(files.values()) - set(before.values()))
+            fewer = len(set(before.values()) - set(files.values()))
+            data.warnings.append(
+                f"the images are not those that this run began with ({more} new, "
+                f"{fewer} gone): what is held out now may have been trained on; "
+                "restore them, or start in another folder"
+            )
         record = {
-            "files": {str(p): file_sha256(p) for p in dict.fromkeys(data.files)},
+            "files": files,
             "skipped": {str(path): reason for path, reason in data.skipped},
             "warnings": data.warnings,
         }
-        (self.path / "data.json").write_text(json.dumps(record, indent=1), "utf-8")
+        path.write_text(json.dumps(record, indent=1), "utf-8")
 
     def write_picture(self, number: int, picture: Picture, *, best: bool) -> Path:
         """Write noisy, denoised and clean side by side; keep those of the best."""

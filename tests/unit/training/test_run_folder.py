@@ -1,0 +1,77 @@
+"""What a resumed run finds in its folder, and what it writes there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from napari_gradnet.bundle import read_header
+from napari_gradnet.events import drain
+from napari_gradnet.training.events import Started
+from napari_gradnet.training.run import finish_training
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Config = Callable[..., dict[str, Any]]
+    Start = Callable[..., Any]
+
+
+def warnings(trainer: Any) -> tuple[str, ...]:
+    events: list[Any] = []
+    drain(trainer.run(), events.append)
+    return next(e.warnings for e in events if isinstance(e, Started))
+
+
+def test_other_images_than_before_are_told(
+    config: Config, start: Start, tmp_path: Path, photos: list[Any]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for number, photo in enumerate(photos):
+        Image.fromarray(photo).save(tmp_path / f"photos/{number}.png")
+    values = config(training={"num_epochs": 1})
+    values["data"]["train"][0]["clean"] = str(tmp_path / "photos")
+    assert warnings(start(values)) == ()
+    assert warnings(start(values, resume=True)) == ()
+    # moved, they are the same
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    (tmp_path / "photos").symlink_to(tmp_path / "moved")
+    assert warnings(start(values, resume=True)) == ()
+    Image.fromarray(photos[0][::-1]).save(tmp_path / "photos/00.png")
+    (tmp_path / "photos/7.png").unlink()
+    (warning,) = warnings(start(values, resume=True))
+    assert "not those that this run began with (1 new, 1 gone)" in warning
+
+
+def test_a_longer_run_is_written_down(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    drain(start(config(training={"num_epochs": 1})).run())
+    longer = config(training={"num_epochs": 2, "learning_rate": 5e-4})
+    work = start(longer, resume=True).run()
+    next(work)
+    work.close()
+    model = finish_training(tmp_path / "run")
+    told = read_header(model).training["config"]["training"]
+    assert (told["num_epochs"], told["learning_rate"]) == (2, 5e-4)
+    # finishing on a CPU does not make the run one of a CPU
+    text = (tmp_path / "run/config.yaml").read_text()
+    (tmp_path / "run/config.yaml").write_text(
+        text.replace("device: cpu", "device: auto")
+    )
+    finish_training(tmp_path / "run")
+    assert "device: auto" in (tmp_path / "run/config.yaml").read_text()
+
+
+@pytest.mark.parametrize("left", ["", "step,epoch,psnr\n3,1,20.5\n6"])
+def test_torn_metrics(left: str, config: Config, start: Start, tmp_path: Path) -> None:
+    drain(start(config(training={"num_epochs": 1})).run())
+    metrics = tmp_path / "run/metrics.csv"
+    metrics.write_text(left)
+    drain(start(config(training={"num_epochs": 2}), resume=True).run())
+    header, *rows = metrics.read_text().splitlines()
+    assert header.startswith("step,epoch")
+    assert [row.split(",")[0] for row in rows] == (["3", "6"] if left else ["6"])
