@@ -104,7 +104,17 @@ class Comparison:
         tiny : bool
             With a network of a few thousand weights.
         """
-        epochs = max(1, round(patches / (num_images * crops_per_image)))
+        training = {
+            "batch_size": 16,
+            "ema": 0.99,
+            "clip_gradient": 1.0,
+            **self.training,
+            **(overrides or {}),
+        }
+        # an epoch has whole batches only
+        size = int(training["batch_size"])
+        steps = max(1, num_images * crops_per_image // size)
+        epochs = max(1, round(patches / (steps * size)))
         shrink = _shrink if tiny else dict[str, Any]
         guide = dict(case.guide) if case.guide else None
         if guide and "network" in guide:
@@ -126,14 +136,7 @@ class Comparison:
             },
             "loss": dict(self.loss),
             "stages": case.stages(epochs) if case.stages else None,
-            "training": {
-                "num_epochs": epochs,
-                "batch_size": 16,
-                "ema": 0.99,
-                "clip_gradient": 1.0,
-                **self.training,
-                **(overrides or {}),
-            },
+            "training": {"num_epochs": epochs, **training},
         }
         return Experiment.parse(values)
 
@@ -222,13 +225,32 @@ def iter_comparison(
         )
         run = folder / case.name
         model = run / f"{experiment.name}.safetensors"
-        if not model.exists():
+        if model.exists():
+            _check_same(experiment, model)
+        else:
             resume = (run / "last.pt").exists()
             yield from Trainer(experiment, run, resume=resume).run()
         result = _result(case, model)
         results.append(result)
         yield result
     _write_table(folder / "table.csv", results)
+
+
+def _check_same(experiment: Experiment, model: Path) -> None:
+    """Take an old result for that of the same training only."""
+    config = read_header(model).training["config"]
+    machine = {"device", "num_threads"}
+    old, new = (
+        e.model_dump(mode="json", exclude={"training": machine})
+        for e in (Experiment.parse(config), experiment)
+    )
+    changed = [key for key in new if old[key] != new[key]]
+    if changed:
+        msg = (
+            f"{model} was trained with another configuration (it differs in "
+            f"{', '.join(changed)}): give another folder or remove {model.parent}"
+        )
+        raise ConfigError(msg)
 
 
 def _count(images: str) -> int:

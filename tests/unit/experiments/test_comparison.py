@@ -71,6 +71,25 @@ def test_a_rehearsal(name: str, images: str, tmp_path: Path) -> None:
     assert not any(isinstance(e, StepDone) for e in again)
 
 
+def test_results_of_another_training_are_not_taken(images: str, tmp_path: Path) -> None:
+    comparison = choose_cases(COMPARISONS["guides"], ["mskresnet"])
+
+    def results(patches: int) -> list[Any]:
+        given = {"patches": patches, "overrides": SETTINGS, "tiny": True}
+        folder = tmp_path / "runs"
+        events = iter_comparison(comparison, images, folder, crops_per_image=3, **given)
+        return [e for e in events if isinstance(e, Result)]
+
+    # an epoch has 18 patches, 4 batches of 4
+    (result,) = results(48)
+    assert result.steps * 4 == 48
+    assert results(48) == [result]
+    with pytest.raises(
+        ConfigError, match=r"differs in training\): give another folder"
+    ):
+        results(96)
+
+
 def test_cases_of_a_comparison_take_as_many_steps() -> None:
     for name in ("growth", "guides", "evolution"):
         comparison = COMPARISONS[name]
@@ -80,7 +99,7 @@ def test_cases_of_a_comparison_take_as_many_steps() -> None:
             ).training.num_epochs
             for case in comparison.cases
         }
-        assert lengths == {49}
+        assert lengths == {50}  # of 25 whole batches, 400 patches
 
 
 def test_networks_have_about_as_many_weights() -> None:
