@@ -8,7 +8,11 @@ from pydantic import Field, model_validator
 
 from napari_gradnet.config.base import FrozenModel
 from napari_gradnet.config.data import DataConfig
-from napari_gradnet.config.network import GradNetConfig, NetworkConfig
+from napari_gradnet.config.network import (
+    DsDnResNetConfig,
+    GradNetConfig,
+    NetworkConfig,
+)
 from napari_gradnet.config.stages import CascadeConfig, StagesConfig
 
 __all__ = [
@@ -269,5 +273,13 @@ class Experiment(FrozenModel):
         depth = self.network.depth  # type: ignore[union-attr]
         if cascade is not None and cascade.first_depth > depth:
             msg = f"first_depth={cascade.first_depth} is above the depth {depth}"
+            raise ValueError(msg)
+        if isinstance(self.network, DsDnResNetConfig) and (
+            depth < 5 or self.network.num_separable == 0
+        ):
+            msg = (
+                "stages.kind=evolution has no block to replace: give a depth of at "
+                "least 5 and num_separable above 0, or none"
+            )
             raise ValueError(msg)
         return self

@@ -68,8 +68,14 @@ def plan_stages(experiment: Experiment) -> tuple[Stage, ...]:
     main = Stage("main", experiment, epochs, None, epochs)
     if isinstance(guide, NetworkGuide) and guide.training == "first":
         first = guide.num_epochs or epochs
+        # the layers to freeze are those of the whole model
         alone = experiment.model_copy(
-            update={"network": guide.network, "guide": None, "init": guide.model}
+            update={
+                "network": guide.network,
+                "guide": None,
+                "init": guide.model,
+                "training": experiment.training.model_copy(update={"freeze": ()}),
+            }
         )
         return Stage("guide", alone, first, None, first), main
     return (main,)

@@ -160,6 +160,18 @@ def test_patience() -> None:
     assert not is_stage_over(config, [1.0, 0.8, 0.795, 0.7], previous=10.0)
 
 
+def test_a_guide_trained_first_is_not_frozen(config: Config) -> None:
+    guide = {"name": "dncnn", "in_channels": 1, "num_features": 4, "depth": 3}
+    values = config(
+        network={"name": "gradnet", "in_channels": 1},
+        guide={"kind": "network", "network": guide, "training": "first"},
+        training={"freeze": ["network.head"]},
+    )
+    stages = plan_stages(load_experiment(values))
+    frozen = [stage.experiment.training.freeze for stage in stages]
+    assert frozen == [(), ("network.head",)]
+
+
 def test_losses_below_zero() -> None:
     """Such as log-l2, whose gains make it more negative."""
     paper = CascadeConfig(criterion="paper", min_gain=0.03)
@@ -223,6 +235,8 @@ def test_guide_first_is_trained_alone_and_then_kept(
         (DS, {"kind": "cascade"}, "makes a dn-resnet, not a ds-dn-resnet"),
         (DN, {"kind": "cascade", "first_depth": 11}, "first_depth=11 is above the"),
         (DN, {"kind": "cascade", "first_depth": 4}, "must be odd"),
+        ({**DS, "num_separable": 0}, {"kind": "evolution"}, "no block to replace"),
+        ({**DS, "depth": 3}, {"kind": "evolution"}, "no block to replace"),
     ],
 )
 def test_stages_that_do_not_fit(
