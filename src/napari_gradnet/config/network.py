@@ -3,7 +3,7 @@
 References
 ----------
 GradNet: Liu et al., CVPR Workshops 2020. DnCNN: Zhang et al., IEEE TIP 26(7), 2017.
-DN-ResNet: Ren, El-Khamy, Lee, WACV 2019.
+DN-ResNet: Ren, El-Khamy, Lee, ACCV 2018.
 """
 
 from __future__ import annotations
