@@ -76,6 +76,9 @@ class ImageSource(ABC):
         or ``"jpeg"``.
     message : str
         What was guessed or left out on reading; empty when there was nothing to say.
+    orientation : int
+        How the picture is to be turned on showing it, as TIFF and EXIF count: 1 is
+        upright. Pixels are never turned.
     """
 
     path: Path
@@ -83,6 +86,7 @@ class ImageSource(ABC):
     dtype: np.dtype[Any]
     kind: str
     message: str = ""
+    orientation: int = 1
 
     @property
     @abstractmethod

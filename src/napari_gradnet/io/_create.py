@@ -12,6 +12,7 @@ import numpy as np
 from napari_gradnet.errors import InputError
 from napari_gradnet.io import _jpeg, _png
 from napari_gradnet.io._base import ImageSource, Sink, join_messages
+from napari_gradnet.io._exif import orientation_exif
 from napari_gradnet.io._partial import PartialFile, explain_write_error
 from napari_gradnet.io._raster import RasterSink, RasterSource
 from napari_gradnet.io._target import check_target, output_kind, picture_axes
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["PlaneWriter", "check_like", "create_like", "write_like"]
+
+_KEPT = "only pixels, colour profile and orientation are kept"
 
 
 class PlaneWriter:
@@ -248,23 +251,27 @@ def _make_sink(
     if kind == "tiff":
         if isinstance(source, TiffSource):
             return TiffSink(temporary, plan_like(source, path, dtype, record))
-        note = f"of the {source.kind.upper()} only pixels and colour profile are kept"
-        axes = picture_axes(source)
-        return TiffSink(temporary, plan_new(axes, dtype, record, icc, note))
-    note = "" if same else "only pixels and colour profile are kept"
+        note = f"of the {source.kind.upper()} {_KEPT}"
+        return TiffSink(temporary, plan_new(source, dtype, record, icc, note))
+    note = "" if same else _KEPT
     if isinstance(source, TiffSource):
         icc = source.keyframe.tags.valueof(34675)
     text = json.dumps(dict(record), default=str)
     axes = picture_axes(source)
     black, white_note = find_black(source)
+    turned = source.orientation if source.orientation != 1 else 0
 
     def encode(picture: NDArray[Any]) -> bytes:
         if black is not None:
             picture = invert(picture, black)
         if kind == "png":
-            chunks = source.chunks if isinstance(source, _png.PngSource) else []
+            chunks = [(b"eXIf", orientation_exif(turned))] if turned else []
+            if isinstance(source, _png.PngSource):
+                chunks = source.chunks
             return _png.encode_png(picture, chunks, icc, {"Processing": text})
-        segments = source.segments if isinstance(source, _jpeg.JpegSource) else []
+        segments = [_jpeg.orientation_segment(turned)] if turned else []
+        if isinstance(source, _jpeg.JpegSource):
+            segments = source.segments
         return _jpeg.encode_jpeg(picture, segments, icc, text)
 
     return RasterSink(temporary, axes, dtype, encode, join_messages(note, white_note))

@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_gradnet.errors import FileFormatError
 from napari_gradnet.io._base import check_expansion
+from napari_gradnet.io._exif import orientation_exif, read_orientation
 from napari_gradnet.io._raster import RasterSource
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SIGNATURE", "JpegSource", "encode_jpeg"]
+__all__ = ["SIGNATURE", "JpegSource", "encode_jpeg", "orientation_segment"]
 
 SIGNATURE = b"\xff\xd8\xff"
 #: JPEG quality on writing, with colours at full resolution.
@@ -32,6 +33,7 @@ QUALITY = 95
 APP0, APP1, APP2, APP13, COMMENT, START_OF_SCAN = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA
 #: Start of frame: all of 0xC0..0xCF but the tables DHT, JPG and DAC.
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_EXIF = b"Exif\0\0"
 _ICC = b"ICC_PROFILE\0"
 #: The longest content of one segment.
 _MAX_SEGMENT = 65533
@@ -99,6 +101,9 @@ class JpegSource(RasterSource):
         check_expansion(path, "its header", claimed, len(data) - scan)
         super().__init__(path, shape, np.dtype(np.uint8), axes)
         self.segments = [(m, c) for m, c, _ in segments if _is_kept(m, c)]
+        for marker, content in self.segments:
+            if marker == APP1 and content.startswith(_EXIF):
+                self.orientation = read_orientation(content[len(_EXIF) :])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -132,6 +137,11 @@ def _icc_segments(icc: bytes) -> list[tuple[int, bytes]]:
         (APP2, _ICC + bytes((number, len(parts))) + part)
         for number, part in enumerate(parts, start=1)
     ]
+
+
+def orientation_segment(orientation: int) -> tuple[int, bytes]:
+    """Make a segment that tells nothing but the orientation."""
+    return APP1, _EXIF + orientation_exif(orientation)
 
 
 def encode_jpeg(

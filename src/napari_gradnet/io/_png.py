@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_gradnet.errors import FileFormatError
 from napari_gradnet.io._base import check_expansion, join_messages
+from napari_gradnet.io._exif import read_orientation
 from napari_gradnet.io._raster import RasterSource
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class PngSource(RasterSource):
             msg = f"{path} is no whole PNG: {error}"
             raise FileFormatError(msg) from error
         self.chunks = [(n, content) for n, content in chunks if n in _KEPT]
+        self.orientation = read_orientation(dict(chunks).get(b"eXIf", b""))
         self.names = names = {name for name, _ in chunks}
         width, height, bits, colour = header[:4]
         has_key = b"tRNS" in names

@@ -10,6 +10,8 @@ import numpy as np
 from napari_gradnet.errors import FileFormatError
 from napari_gradnet.io import _ome
 from napari_gradnet.io._base import join_messages
+from napari_gradnet.io._exif import ORIENTATION
+from napari_gradnet.io._target import picture_axes
 from napari_gradnet.io._tiff_check import PALETTE, RGB, YCBCR, enum_name
 from napari_gradnet.io._tiff_tags import TagWriter, record_text, software_name
 from napari_gradnet.io._tiff_write import CLASSIC_LIMIT, PageTags, TiffPlan
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from napari_gradnet.axes import ImageAxes
+    from napari_gradnet.io._base import ImageSource
     from napari_gradnet.io._tiff_read import TiffSource
 
 __all__ = ["plan_like", "plan_new"]
@@ -33,7 +35,7 @@ _WITH_PREDICTOR = {5, 8, 34925, 50000}
 
 
 def plan_new(
-    axes: ImageAxes,
+    source: ImageSource,
     dtype: np.dtype[Any],
     record: Mapping[str, Any],
     icc: bytes | None,
@@ -43,8 +45,8 @@ def plan_new(
 
     Parameters
     ----------
-    axes : ImageAxes
-        Of a picture: rows, columns and perhaps samples.
+    source : ImageSource
+        A picture.
     dtype : numpy.dtype
         Of the pixels.
     record : mapping
@@ -54,6 +56,7 @@ def plan_new(
     message : str
         What was left out.
     """
+    axes = picture_axes(source)
     options: dict[str, Any] = {
         "photometric": RGB if len(axes.shape) == 3 else 1,
         "compression": _DEFLATE,
@@ -65,6 +68,9 @@ def plan_new(
         if axes.shape[-1] == 4:
             options["extrasamples"] = (2,)  # unassociated alpha
     tags = PageTags(record_text(record).encode(), software_name(record).encode())
+    if source.orientation != 1:
+        value = source.orientation.to_bytes(2, "little")
+        tags.extra.append((ORIENTATION, 3, 1, value, True))
     return TiffPlan(
         block_axes=axes,
         page_shape=axes.shape,

@@ -12,6 +12,7 @@ import tifffile
 from napari_gradnet.axes import ImageAxes
 from napari_gradnet.errors import AxesError, FileFormatError
 from napari_gradnet.io._base import ImageSource, join_messages
+from napari_gradnet.io._exif import ORIENTATION
 from napari_gradnet.io._imagej import SIGNED_OFFSET, is_signed
 from napari_gradnet.io._tiff_check import (
     PALETTE,
@@ -142,6 +143,8 @@ class TiffSource(ImageSource):
             )
             raise FileFormatError(msg)
         self.keyframe = self.series.keyframe
+        orientation = self.keyframe.tags.valueof(ORIENTATION, 1)
+        self.orientation = int(orientation) if orientation in range(1, 9) else 1
         if self.file.is_imagej and self.kind != "imagej":
             msg = (
                 f"{self.path}: its ImageJ header tells of more images than the file of "

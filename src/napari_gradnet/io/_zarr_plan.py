@@ -173,8 +173,17 @@ def plan_volume(
         processed_attributes(image, [level.path for level in levels], record),
         source.array.attributes if isinstance(source, ZarrSource) else {},
         layout,
-        join_messages(message, note),
+        join_messages(message, note, _turned(source)),
         black,
+    )
+
+
+def _turned(source: ImageSource) -> str:
+    if source.orientation == 1:
+        return ""
+    return (
+        f"the file says that its pixels are to be turned (orientation "
+        f"{source.orientation}), which OME-Zarr cannot: they stay as they are"
     )
 
 

@@ -215,7 +215,7 @@ def test_photo_becomes_tiff_and_png(photo, tmp_path):
         pixels = source.read_plane(0)
     for name in ("out.tif", "out.png"):
         _, message = copy(photo, tmp_path / name)
-        assert "only pixels and colour profile are kept" in message
+        assert "only pixels, colour profile and orientation are kept" in message
     with tifffile.TiffFile(tmp_path / "out.tif") as new:
         np.testing.assert_array_equal(new.asarray(), pixels)
         assert new.pages[0].iccprofile == PROFILE * 200
