@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_gradnet.axes import ImageAxes
+
 __all__ = [
     "SIGNED_OFFSET",
     "extend_tag",
     "is_signed",
     "patch_description",
+    "rename_stack",
 ]
 
 #: ImageJ stores signed 16-bit pixels as unsigned, with a calibration of
@@ -68,6 +71,38 @@ def patch_description(
         lines += ["cf=0", f"c0=-{SIGNED_OFFSET}", "c1=1", "vunit=Gray Value"]
     if num_images > 1 and "images" not in _items(description):
         lines.insert(1, f"images={num_images}")
+    return "\n".join(lines) + "\n"
+
+
+def rename_stack(description: str, axes: ImageAxes) -> str | None:
+    """Say which dimensions of a stack are frames, slices and channels.
+
+    Parameters
+    ----------
+    description : str
+        The ``ImageJ=...`` text.
+    axes : ImageAxes
+        Of the stack; letters of ``TZC`` before those of the plane.
+
+    Returns
+    -------
+    str or None
+        The text, with all other lines as they were; None where the dimensions are not
+        in ImageJ's order.
+    """
+    if [x for x in "TZC" if x in axes.stack_axes] != list(axes.stack_axes):
+        return None
+    names = {"C": "channels", "Z": "slices", "T": "frames"}
+    lines = [
+        line
+        for line in description.splitlines()
+        if line.split("=", 1)[0].strip() not in (*names.values(), "hyperstack", "order")
+    ]
+    new = [f"{names[x]}={axes.length(x)}" for x in "CZT" if x in axes.stack_axes]
+    if len(new) > 1:
+        new.append("hyperstack=true")
+    at = next((k for k, x in enumerate(lines) if x.startswith("images=")), 0) + 1
+    lines[at:at] = new
     return "\n".join(lines) + "\n"
 
 

@@ -17,11 +17,13 @@ from xml.dom import minidom
 from napari_gradnet.errors import FileFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from xml.dom.minidom import Document, Element
 
     import numpy as np
+
+    from napari_gradnet.axes import ImageAxes
 
 __all__ = ["find_image", "patch_ome_xml", "pixel_type"]
 
@@ -143,6 +145,47 @@ def _fit_pixels(
     pixels.insertBefore(data, before)
 
 
+def _rename_stack(document: Document, pixels: Element, axes: ImageAxes) -> bool:
+    """Say which dimensions are which; False, and nothing changed, where it is unsafe.
+
+    What is said of single planes, and of channels that come or go, would be wrong.
+    """
+    channels = _children(pixels, "Channel")
+    samples = int(channels[0].getAttribute("SamplesPerPixel") or 1) if channels else 1
+    count = axes.length("C")
+    same = len(channels) == count
+    if _children(pixels, "Plane") or not (same or _are_plain(channels)):
+        return False
+    for letter in "TCZ":
+        length = axes.length(letter) * (samples if letter == "C" else 1)
+        pixels.setAttribute(f"Size{letter}", str(length))
+    fast = axes.stack_axes[::-1]
+    order = "XY" + fast + "".join(x for x in "CZT" if x not in fast)
+    pixels.setAttribute("DimensionOrder", order)
+    if not same:
+        for number, node in enumerate(channels):
+            if number >= count:
+                pixels.removeChild(node)
+        for number in range(len(channels), count if channels else 0):
+            node = channels[0].cloneNode(deep=True)
+            node.setAttribute("ID", f"{channels[0].getAttribute('ID')}-{number}")
+            pixels.insertBefore(node, channels[-1].nextSibling)
+    return True
+
+
+def _are_plain(channels: Sequence[Element]) -> bool:
+    """Whether channels tell nothing that would be lost."""
+    told = {k for node in channels for k in dict(node.attributes.items())}
+    elements = [
+        sub
+        for node in channels
+        for sub in node.childNodes
+        if sub.nodeType == sub.ELEMENT_NODE
+    ]
+    empty = not any(sub.attributes.length or sub.childNodes for sub in elements)
+    return told <= {"ID", "SamplesPerPixel"} and empty
+
+
 def _annotate(
     document: Document, root: Element, image: Element, record: Mapping[str, str]
 ) -> None:
@@ -186,7 +229,8 @@ def patch_ome_xml(
     file: str,
     pages: int,
     record: Mapping[str, str],
-) -> bytes:
+    axes: ImageAxes | None = None,
+) -> tuple[bytes, bool]:
     """Fit OME-XML to the one image that is written.
 
     Parameters
@@ -201,11 +245,15 @@ def patch_ome_xml(
         Number of TIFF pages, in the order of the image's ``DimensionOrder``.
     record : mapping of str to str
         Stored as a ``MapAnnotation`` of the image.
+    axes : ImageAxes, optional
+        Where those of the file are wrong.
 
     Returns
     -------
     bytes
         The new description, UTF-8.
+    bool
+        Whether it says `axes`.
 
     Raises
     ------
@@ -225,5 +273,6 @@ def patch_ome_xml(
     if root.hasAttribute("UUID"):  # it names the file that was read
         root.removeAttribute("UUID")
     _fit_pixels(document, pixels, type_name, pages)
+    renamed = axes is None or _rename_stack(document, pixels, axes)
     _annotate(document, root, image, record)
-    return document.toxml(encoding="UTF-8")
+    return document.toxml(encoding="UTF-8"), renamed

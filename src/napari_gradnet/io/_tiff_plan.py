@@ -134,6 +134,9 @@ class _Planner:
             _ome.pixel_type(self.path, self.dtype)
         elif self.kind == "imagej":
             self._check_imagej()
+        elif self.kind == "plain" and self.source.is_renamed:
+            # only tifffile's own kind has a place for letters; other words stay
+            self.kind = "plain" if self.source.description else "shaped"
 
     def _check_imagej(self) -> None:
         name = self.dtype.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from napari_gradnet.errors import AxesError, FileFormatError
 from napari_gradnet.io._base import ImageSource, join_messages
 from napari_gradnet.io._exif import ORIENTATION
 from napari_gradnet.io._imagej import SIGNED_OFFSET, is_signed
+from napari_gradnet.io._tiff_axes import name_dimensions
 from napari_gradnet.io._tiff_check import (
     PALETTE,
     RGB,
@@ -47,22 +47,6 @@ _KINDS = {
 _MAX_PAGES_PER_PLANE = 4
 
 
-def _name_dimensions(letters: str) -> str:
-    """Replace the letters of dimensions that the file does not name.
-
-    tifffile calls them I or Q, and may repeat them.
-    """
-    known = {k for k, n in Counter(letters).items() if n == 1 and k not in "IQ_"}
-    unknown = [i for i, letter in enumerate(letters) if letter not in known]
-    free = [letter for letter in "ZTC" if letter not in known][: len(unknown)]
-    names = [letter for letter in "TZC" if letter in free]
-    names += [x for x in "QRUVWABDEFGHIJKLMNOP" if x not in known]
-    result = list(letters)
-    for position, name in zip(unknown, names, strict=False):
-        result[position] = name
-    return "".join(result)
-
-
 class TiffSource(ImageSource):
     """The first image series of a TIFF file, at full resolution.
 
@@ -87,6 +71,8 @@ class TiffSource(ImageSource):
         Whether stored unsigned pixels stand for signed ones (ImageJ).
     palette : ndarray, shape (colours, 3), dtype uint8, or None
         Colours of an indexed image, which is read as RGB.
+    own_axes : str
+        The letters that the file itself gives, with those that are assumed.
     block_axes : ImageAxes
         The trailing axes that hold whole planes, as they lie in the file.
 
@@ -211,6 +197,12 @@ class TiffSource(ImageSource):
         return 0 if page is None else int(page.index)
 
     @property
+    def is_renamed(self) -> bool:
+        """Whether the caller named the dimensions otherwise than the file does."""
+        own = self.own_axes + ("S" if self.palette is not None else "")
+        return self.axes.axes != own
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """What the file says about itself."""
         page = self.keyframe
@@ -243,7 +235,7 @@ class TiffSource(ImageSource):
             letters, shape = letters[:-1], shape[:-1]
         if "S" in letters and not self._samples_are_colours(letters, shape):
             letters = letters.replace("S", "C" if "C" not in letters else "Q")
-        guess = _name_dimensions(letters)
+        self.own_axes = guess = name_dimensions(letters)
         if axes is not None:
             guess = axes.upper()
             if self.palette is not None:

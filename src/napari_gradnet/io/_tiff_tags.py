@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_gradnet.errors import FileFormatError
 from napari_gradnet.io import _imagej, _ome
+from napari_gradnet.io._tiff_axes import is_stack_of
 from napari_gradnet.io._tiff_write import PageTags
 
 if TYPE_CHECKING:
@@ -136,13 +137,34 @@ class TagWriter:
         return PageTags(description, software.encode(), extra)
 
     def _imagej_description(self) -> bytes:
+        text = self.source.description
+        if self.source.is_renamed:
+            renamed = None
+            if self._is_stack("TZC"):
+                renamed = _imagej.rename_stack(text, self.source.axes)
+            text = renamed or text
+            self._tell_axes(written=renamed is not None)
         text = _imagej.patch_description(
-            self.source.description,
+            text,
             self.num_pages,
             signed_before=self.source.signed,
             signed_after=self.signed_after,
         )
         return text.encode()
+
+    def _is_stack(self, letters: str) -> bool:
+        axes = self.source.axes
+        # other samples of a pixel may pass for channels
+        colours = self.source.keyframe.samplesperpixel == 1 or axes.is_rgb
+        return colours and is_stack_of(axes, self.source.own_axes, letters)
+
+    def _tell_axes(self, *, written: bool) -> None:
+        if not written:
+            self.notes.append(
+                f"the axes {self.source.axes.axes} are not written, as the metadata of "
+                f"the file do not allow it: give them again where it is read (it says "
+                f"{self.source.own_axes})"
+            )
 
     def _imagej_tags(self) -> list[tuple[int, int, int | None, bytes, bool]]:
         order = self.source.file.byteorder
@@ -167,8 +189,10 @@ class TagWriter:
             key: value if isinstance(value, str) else json.dumps(value, default=str)
             for key, value in self.record.items()
         }
+        axes = self.source.axes if self.source.is_renamed else None
+        safe = set(self.source.own_axes) <= set("TCZYXS") and self._is_stack("TCZ")
         try:
-            return _ome.patch_ome_xml(
+            xml, renamed = _ome.patch_ome_xml(
                 self.source.description,
                 type_name=_ome.pixel_type(self.path, self.dtype),
                 size=(page.imagelength, page.imagewidth),
@@ -176,12 +200,15 @@ class TagWriter:
                 file=self.source.file.filename,
                 pages=self.num_pages,
                 record=record,
+                axes=axes if safe else None,
             )
         except FileFormatError:
             raise
         except Exception as error:
             msg = f"{self.source.path}: its OME-XML cannot be carried over ({error})"
             raise FileFormatError(msg) from error
+        self._tell_axes(written=axes is None or (safe and renamed))
+        return xml
 
     def _shaped_description(self) -> bytes:
         source = self.source
@@ -189,8 +216,10 @@ class TagWriter:
         if source.series.kind == "shaped":
             content = json.loads(source.description)
             content.pop("truncated", None)
-            if source.palette is not None:
+            if source.palette is not None or source.is_renamed:
                 content["shape"] = list(source.shape)
+            if source.is_renamed:
+                content["axes"] = source.axes.axes
         else:
             content = {"shape": list(source.shape), "axes": source.axes.axes}
             if source.description:
@@ -200,6 +229,7 @@ class TagWriter:
 
     def _plain_description(self, software: str) -> tuple[bytes | None, str]:
         """Add the record to free text; anything structured is left as it is."""
+        self._tell_axes(written=not self.source.is_renamed)
         before = self._raw(self.source.keyframe, 270) or b""
         record = f"napari-gradnet: {record_text(self.record)}"
         if before.lstrip()[:1] in (b"<", b"{"):

@@ -173,7 +173,7 @@ def plan_volume(
         processed_attributes(image, [level.path for level in levels], record),
         source.array.attributes if isinstance(source, ZarrSource) else {},
         layout,
-        join_messages(message, note, _turned(source)),
+        join_messages(message, note, _turned(source), _renamed(source, letters)),
         black,
     )
 
@@ -184,6 +184,16 @@ def _turned(source: ImageSource) -> str:
     return (
         f"the file says that its pixels are to be turned (orientation "
         f"{source.orientation}), which OME-Zarr cannot: they stay as they are"
+    )
+
+
+def _renamed(source: ImageSource, letters: str) -> str:
+    given = source.axes.axes.replace("S", "C")
+    if not isinstance(source, ZarrSource) or source.image is None or given == letters:
+        return ""
+    return (
+        f"the axes {source.axes.axes} are not written, since the store's own metadata "
+        f"are kept: give them again where it is read (it says {letters})"
     )
 
 
