@@ -13,7 +13,7 @@ from tests.gui.test_denoise import Watched, open_widget, run
 from napari_gradnet import api
 from napari_gradnet.axes import ImageAxes
 from napari_gradnet.widgets._layers import METADATA_KEY
-from napari_gradnet.widgets._lazy import LazyPlanes
+from napari_gradnet.widgets._lazy_planes import LazyPlanes
 from napari_gradnet.widgets._task import LAZY
 
 if TYPE_CHECKING:
