@@ -1,4 +1,4 @@
-"""Lazy layers in napari's own hands: duplicates, parts, dask."""
+"""Lazy layers in napari's own hands: duplicates, parts, dask, Compare."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.layers._layer_actions import _duplicate_layer
+from tests.gui.comparing import press
 from tests.gui.conftest import TIMEOUT
 from tests.gui.test_lazy import Counted
 
 from napari_gradnet.axes import ImageAxes
 from napari_gradnet.widgets._lazy import PlaneServer
 from napari_gradnet.widgets._lazy_planes import LazyPlanes
+from napari_gradnet.widgets.compare import CompareWidget
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -82,3 +84,46 @@ def test_dask_takes_one_plane_at_a_time() -> None:
     array = da.from_array(planes, chunks=planes.chunks, name=False)
     np.testing.assert_array_equal(array[:, 2].compute(), counted.values[:, 2] * 2)
     assert [planes.is_ready((c,)) for c in range(4)] == [False, False, True, False]
+
+
+def test_the_curtain_computes_what_is_shown_in_the_background(
+    qtbot: QtBot, viewer: ViewerModel, counted: Counted, lazy: Image
+) -> None:
+    widget = CompareWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.before.set_layer(viewer.layers["noisy"])
+    widget.after.set_layer(lazy)
+    widget.curtain_button.click()
+    cut = viewer.layers["lazy (curtain)"]
+    assert cut.visible
+    widget.slider.setValue(250)
+    np.testing.assert_array_equal(cut._slice.image.raw, counted.values[5, :, 8:] * 2)
+    assert len(counted.seen) == 1
+    viewer.dims.set_current_step(0, 12)
+    assert not cut.visible  # the GUI thread does not wait for it
+    widget.slider.setValue(500)
+    qtbot.waitUntil(lambda: cut.visible, timeout=TIMEOUT)
+    np.testing.assert_array_equal(cut._slice.image.raw, counted.values[12, :, 16:] * 2)
+    assert len(counted.seen) == 2
+    assert not lazy.visible
+    viewer.dims.set_current_step(0, 13)
+    widget.curtain_button.click()  # and the layer is shown again when it can be
+    qtbot.waitUntil(lambda: lazy.visible, timeout=TIMEOUT)
+    assert len(counted.seen) == 3
+    viewer.layers.clear()
+
+
+def test_the_removed_noise_computes_the_plane_on_the_screen(
+    qtbot: QtBot, viewer: ViewerModel, counted: Counted, lazy: Image
+) -> None:
+    widget = CompareWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.before.set_layer(viewer.layers["noisy"])
+    widget.after.set_layer(lazy)
+    widget.noise.scope.setCurrentIndex(1)
+    viewer.dims.set_current_step(0, 9)
+    qtbot.waitUntil(lambda: lazy.visible, timeout=TIMEOUT)
+    press(qtbot, widget.noise)
+    assert "noisy removed noise" in viewer.layers
+    assert len(counted.seen) == 2
+    viewer.layers.clear()

@@ -21,6 +21,7 @@ from napari_gradnet.widgets._compare_view import (
     rows_and_columns_shown,
 )
 from napari_gradnet.widgets._layers import full_data, result_keywords
+from napari_gradnet.widgets._lazy_planes import LazyPlanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,10 +81,9 @@ class Curtain:
         active = viewer.layers.selection.active
         self._had_grid, grid_of(viewer).enabled = grid_of(viewer).enabled, False
         self._scene = Scene(viewer, (left, right))
-        self._levels = (
-            [cheap_array(x) for x in right.data] if right.multiscale else None
-        )
-        self._data = cheap_array(full_data(right))
+        self._levels: list[Any] | None = None
+        self._data: Any = None
+        self._take_data()
         self._width = int(self._data.shape[right.ndim - 1])
         # at any column it is on the straight line between these
         self._origin, self._step = self._translations()
@@ -98,6 +98,13 @@ class Curtain:
         self.fraction = 0.5
 
     # ---------------------------------------------------------------- layers
+
+    def _take_data(self) -> None:
+        right = self.layers[1]
+        if right.multiscale:
+            self._levels = [cheap_array(x) for x in right.data]
+        data = full_data(right)
+        self._data = data if isinstance(data, LazyPlanes) else cheap_array(data)
 
     def _translations(self) -> tuple[Any, Any]:
         right = self.layers[1]
@@ -123,6 +130,8 @@ class Curtain:
     def _beyond(self, column: int) -> Any:
         """Columns from one on, of every level."""
         axis = self.layers[1].ndim - 1
+        if isinstance(self._data, LazyPlanes):  # those not there yet stay unread
+            return self._data.beyond(axis, column)
         if self._levels is None:
             return self._data[_from(axis, column)]
         return [
@@ -182,7 +191,10 @@ class Curtain:
                 1, round(self._width / self._levels[-1].shape[self.cut.ndim - 1])
             )
             start = min(start // coarse * coarse, (self._width - 1) // coarse * coarse)
-        self.cut.data = self._beyond(start)
+        data = self._beyond(start)
+        if isinstance(data, LazyPlanes):
+            data.server = self.cut.data.server
+        self.cut.data = data
         self.cut.translate = self._origin + start * self._step
         self.cut.visible = column < self._width
         right = self.layers[1]

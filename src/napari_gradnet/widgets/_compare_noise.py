@@ -90,6 +90,7 @@ class NoiseTab(CompareTab):
             "colormap": "gray",
             "contrast_limits": (report.mean - reach, report.mean + reach),
             "gamma": 1.0,
+            "visible": False,  # napari would first read what is not on the screen
         }
         levels = [
             removed_noise(first, second, rgb=before.rgb)
@@ -99,6 +100,7 @@ class NoiseTab(CompareTab):
             self.layer = viewer.add_image(levels, multiscale=True, **keywords)
         else:
             self.layer = viewer.add_image(levels[0], multiscale=False, **keywords)
+        self.layer.visible = True
         self.chosen.before.set_layer(before)
         self.chosen.after.set_layer(after)
 

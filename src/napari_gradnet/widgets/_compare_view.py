@@ -83,9 +83,9 @@ class Scene:
         self._hidden = [
             layer
             for layer in viewer.layers
-            if isinstance(layer, Image) and layer.visible and layer not in shown
+            if isinstance(layer, Image) and _is_shown(layer) and layer not in shown
         ]
-        self._before = [(layer, layer.visible) for layer in shown]
+        self._before = [(layer, _is_shown(layer)) for layer in shown]
         self._limits: tuple[Image, Any] | None = None
         self._linked: list[Layer] = []
         for layer in self._hidden:
@@ -126,6 +126,12 @@ class Scene:
             layer.visible = True
         for layer, visible in self._before:
             layer.visible = visible
+
+
+def _is_shown(layer: Layer) -> bool:
+    """Whether a layer is visible, or will be when its plane is computed."""
+    server = getattr(layer.data, "server", None)
+    return bool(layer.visible or getattr(server, "wanted", False))
 
 
 class SideBySide:
