@@ -33,6 +33,7 @@ from napari_gradnet.widgets._layers import (
     result_keywords,
     view_region,
 )
+from napari_gradnet.widgets._models import SHELF
 from napari_gradnet.widgets._parts import note
 from napari_gradnet.widgets._preferences import models_folder
 
@@ -64,11 +65,12 @@ class MethodsTab(CompareTab):
     def __init__(self, chosen: Chosen) -> None:
         super().__init__(chosen, "Try the ticked")
         self.candidates: list[Candidate] = []
-        self.trials: dict[str, Trial] = {}
+        self.trials: dict[Candidate, Trial] = {}
         self._rgb: bool | None = None
         self._tried: tuple[Image, Region] | None = None
         self.scout = Job(self)
         self.scout.ended.connect(self._on_candidates)
+        SHELF.changed.connect(self.look_again)
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -100,36 +102,55 @@ class MethodsTab(CompareTab):
         """List the methods that fit the layer, in a thread."""
         layer = self.chosen.before.layer
         rgb = layer is not None and layer.rgb
-        if self.scout.running or rgb == self._rgb:
+        # while methods are tried their rows stay
+        if self.scout.running or self.job.running or rgb == self._rgb:
             return
         self._rgb = rgb
         self.scout.start(iter_candidates(models_folder(), rgb=rgb))
+
+    def look_again(self) -> None:
+        """List the methods anew: there may be other models."""
+        self._rgb = None
+        self.look_for_methods()
 
     def _on_candidates(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             self._rgb = None
             show_error(f"methods cannot be listed: {outcome.error}")
+        elif self.job.running:
+            self._rgb = None  # again when it ends
         elif outcome.value is not None:
-            self.candidates = outcome.value
-            self._fill()
+            if outcome.value != self.candidates:
+                self._fill(outcome.value)
+            self.look_for_methods()
 
-    def _fill(self) -> None:
-        self.trials = {}
-        self.table.setRowCount(len(self.candidates))
-        for row, candidate in enumerate(self.candidates):
+    def _on_ended(self, outcome: Outcome) -> None:
+        super()._on_ended(outcome)
+        self.look_for_methods()
+
+    def _fill(self, candidates: list[Candidate]) -> None:
+        """List methods; ticks and results of those that were listed already stay."""
+        off = [c for row, c in enumerate(self.candidates) if not self._is_ticked(row)]
+        trials, self.trials = self.trials, {}
+        self.candidates = candidates
+        self.table.setRowCount(len(candidates))
+        for row, candidate in enumerate(candidates):
             item = QTableWidgetItem(candidate.label)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(Qt.CheckState.Checked)
+            ticked = candidate not in off
+            item.setCheckState(
+                Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked
+            )
             item.setToolTip(candidate.about)
             self.table.setItem(row, 0, item)
             self._clear_row(row)
+            if candidate in trials:
+                self._show_trial(trials[candidate])
 
     def _clear_row(self, row: int) -> None:
         for column in range(1, len(_COLUMNS)):
             self.table.setItem(row, column, QTableWidgetItem(""))
-
-    def _row(self, label: str) -> int:
-        return [candidate.label for candidate in self.candidates].index(label)
+        self.table.setRowHeight(row, self.table.fontMetrics().height() + 10)
 
     # ------------------------------------------------------------------ work
 
@@ -156,7 +177,6 @@ class MethodsTab(CompareTab):
         self.trials = {}
         for row in range(len(self.candidates)):
             self._clear_row(row)
-            self.table.setRowHeight(row, self.table.fontMetrics().height() + 10)
         work = iter_trials(
             full_data(layer),
             axes,
@@ -184,8 +204,8 @@ class MethodsTab(CompareTab):
         if self._tried is None:
             return
         layer = self._tried[0]
-        row = self._row(trial.label)
-        self.trials[trial.label] = trial
+        row = self.candidates.index(trial.candidate)
+        self.trials[trial.candidate] = trial
         if trial.image is None:
             item = QTableWidgetItem("failed")
             item.setToolTip(trial.error)
@@ -199,6 +219,10 @@ class MethodsTab(CompareTab):
         if trial.psnr is not None:
             told = QTableWidgetItem(f"{trial.psnr:.2f} dB")
             self.table.setItem(row, 3, told)
+        elif trial.error:
+            told = QTableWidgetItem("none")
+            told.setToolTip(trial.error)
+            self.table.setItem(row, 3, told)
         self.table.setRowHeight(row, PICTURE + 6)
 
     def _show(self, value: Any) -> str:
@@ -207,7 +231,7 @@ class MethodsTab(CompareTab):
         text = f"{len(self.trials)} methods tried."
         if measured:
             best = max(measured, key=lambda trial: trial.psnr or 0.0)
-            text += f" Best PSNR: {best.label}, {best.psnr:.2f} dB."
+            text += f" Best PSNR: {best.candidate.label}, {best.psnr:.2f} dB."
         if failed:
             text += f" {len(failed)} failed: point at them to see why."
         return text
@@ -215,14 +239,15 @@ class MethodsTab(CompareTab):
     def add_result(self, _: Any = None) -> None:
         """Add the result of the selected row as a layer, where the crop lies."""
         row = self.table.currentRow()
-        label = self.candidates[row].label if 0 <= row < len(self.candidates) else ""
-        trial = self.trials.get(label)
+        candidate = self.candidates[row] if 0 <= row < len(self.candidates) else None
+        trial = None if candidate is None else self.trials.get(candidate)
         if trial is None or trial.image is None or self._tried is None:
             show_warning("select a method that has a result")
             return
         layer, region = self._tried
         record = {"source": layer.name, **trial.record}
-        keywords = result_keywords(layer, f"{layer.name} {label}", record, region)
+        name = f"{layer.name} {trial.candidate.label}"
+        keywords = result_keywords(layer, name, record, region)
         before = self.chosen.before.layer
         self.chosen.viewer.add_image(trial.image, **keywords)
         if before is not None:

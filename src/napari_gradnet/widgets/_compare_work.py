@@ -191,7 +191,7 @@ class Trial(Event):
 
     Parameters
     ----------
-    label : str
+    candidate : Candidate
         The method.
     seconds : float
         Without loading the model.
@@ -200,12 +200,12 @@ class Trial(Event):
     psnr : float, optional
         Against the reference, in decibels.
     error : str
-        Why there is no result.
+        Why there is no result, or no PSNR.
     record : dict
         How it was made.
     """
 
-    label: str
+    candidate: Candidate
     seconds: float = 0.0
     image: NDArray[Any] | None = None
     psnr: float | None = None
@@ -242,24 +242,34 @@ def iter_trials(
     for done, candidate in enumerate(candidates):
         yield Progress(done, total, "method", candidate.label)
         if noise is None and candidate.kind == "naive":
-            yield Trial(candidate.label, error=why_none)
+            yield Trial(candidate, error=why_none)
             continue
-        run = _prepare(image, axes, region, candidate, noise)
         try:
+            run = _prepare(image, axes, region, candidate, noise)
             if candidate.kind == "model":
                 api.open_model(candidate.name)  # the time is that of denoising
             began = time.perf_counter()
             yield from _quietly(run.events(), Progress(done, total, "method"))
-        except (GradNetError, MemoryError) as error:
-            yield Trial(candidate.label, error=str(error) or type(error).__name__)
+        except Exception as error:  # the graphics card's memory, for one
+            logger.debug("%s failed", candidate.label, exc_info=error)
+            yield Trial(candidate, error=_reason(error))
             continue
         seconds = time.perf_counter() - began
-        result = run.result
-        psnr = None
-        if target is not None:
-            psnr = api.measure_quality(result, target, axes=axes).psnr
-        yield Trial(candidate.label, seconds, result, psnr, record=run.record)
+        psnr, unmeasured = None, ""
+        try:
+            if target is not None:
+                psnr = api.measure_quality(run.result, target, axes=axes).psnr
+        except Exception as error:  # NaN in the reference, for one
+            logger.debug("%s is not measured", candidate.label, exc_info=error)
+            unmeasured = _reason(error)
+        yield Trial(candidate, seconds, run.result, psnr, unmeasured, run.record)
     yield Progress(total, total, "method")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, GradNetError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _quietly(

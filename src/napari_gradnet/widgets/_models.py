@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.widgets._work import Inventory
 
-__all__ = ["DeviceBox", "ModelPicker", "Scout", "models_changed"]
+__all__ = ["SHELF", "DeviceBox", "ModelPicker", "Scout", "models_changed"]
 
 _WAITING = "Looking for models ..."
 _AUTOMATIC = "Takes the packaged model for colour, grey images or counts."
@@ -52,12 +52,13 @@ class _Shelf(QObject):
     changed = Signal()
 
 
-_SHELF = _Shelf()
+#: Of every open form.
+SHELF = _Shelf()
 
 
 def models_changed() -> None:
     """Tell every open form that a model was put into `models_folder`, or taken out."""
-    _SHELF.changed.emit()
+    SHELF.changed.emit()
 
 
 class Scout(Job):
@@ -134,9 +135,9 @@ class ModelPicker(QWidget):
         self._delay.setInterval(_DELAY)
         self._delay.timeout.connect(self.refresh)
         self._watcher = QFileSystemWatcher(self)
-        self._watcher.directoryChanged.connect(self._on_folder)
+        self._watcher.directoryChanged.connect(self._on_directory)
         self._watch()
-        _SHELF.changed.connect(self.refresh)
+        SHELF.changed.connect(self.refresh)
         watch_preference(self, "models", "folder", self._on_folder)
 
     @property
@@ -197,13 +198,24 @@ class ModelPicker(QWidget):
             self.box.addItem(label, model)
 
     def _watch(self) -> None:
-        """Watch the user's folder, which may be another one or not there yet."""
-        folder = str(models_folder())
-        if self._watcher.directories() != [folder]:
+        """Watch the user's folder, or the nearest one above it while it is not there.
+
+        It may also be another one than before.
+        """
+        folder = models_folder()
+        there = next((p for p in (folder, *folder.parents) if p.is_dir()), None)
+        watched = [] if there is None else [str(there)]
+        if self._watcher.directories() != watched:
             if self._watcher.directories():
                 self._watcher.removePaths(self._watcher.directories())
-            if Path(folder).is_dir():
-                self._watcher.addPath(folder)
+            if watched:
+                self._watcher.addPaths(watched)
+
+    def _on_directory(self, changed: str) -> None:
+        # much else happens above the folder: only that it appears is looked at
+        self._watch()
+        if self._watcher.directories() != [changed] or Path(changed) == models_folder():
+            self._on_folder("")
 
     def _on_folder(self, _: str) -> None:
         self._delay.start()

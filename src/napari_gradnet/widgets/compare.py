@@ -129,7 +129,7 @@ class CompareWidget(QWidget):
 
     def _on_tab(self, _: int) -> None:
         if self.tabs.currentWidget() is self.methods:
-            self.methods.look_for_methods()
+            self.methods.look_again()
 
     # ---------------------------------------------------------------- viewing
 
