@@ -159,6 +159,7 @@ def test_what_is_missing_or_wrong_is_told(
     run(qtbot, widget)
     assert "missing.tif does not exist" in messages[-1]
     assert widget.bar.status.text() == "Failed: see the notification."
+    widget.form.inputs.list.selectAll()
     widget.form.inputs.remove()
     widget.form.inputs.add([folder / "a.tif"])
     widget.form.axes.setText("qqq")
@@ -185,8 +186,32 @@ def test_files_are_dropped_and_removed(widget: BatchWidget, folder: Path) -> Non
     inputs.list.item(0).setSelected(True)
     inputs.remove()
     assert inputs.paths == (str(names[1]),)
-    inputs.remove()  # nothing is selected: all of it
+    inputs.list.clearSelection()
+    assert not inputs.remove_button.isEnabled()
+    inputs.remove()
+    assert inputs.paths == (str(names[1]),)
+    inputs.list.selectAll()
+    inputs.remove()
     assert inputs.paths == ()
+
+
+def test_the_folder_for_results_follows_the_files(
+    widget: BatchWidget, folder: Path
+) -> None:
+    form = widget.form
+    form.inputs.add([folder])
+    form.inputs.list.selectAll()
+    form.inputs.remove()
+    assert form.output.text() == ""
+    other = folder.parent / "other"
+    other.mkdir()
+    form.inputs.add([other])
+    assert form.output.text() == str(other / "denoised")
+    form.output.setText("elsewhere")  # a person
+    form.inputs.add([folder])
+    form.inputs.list.selectAll()
+    form.inputs.remove()
+    assert form.output.text() == "elsewhere"
 
 
 def test_scripts_are_copied(widget: BatchWidget, folder: Path) -> None:

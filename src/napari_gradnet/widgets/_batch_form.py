@@ -47,6 +47,7 @@ class BatchForm(QWidget):
         self.inputs.changed.connect(self._on_inputs)
         target = FolderField("Folder for the results", "folder for the results")
         self.output = target.line
+        self._proposed = ""
         self._build_method()
         self.devices = DeviceBox()
         self.advanced = AdvancedOptions()
@@ -136,12 +137,15 @@ class BatchForm(QWidget):
             self.about.setText(get_method(method).summary)
 
     def _on_inputs(self) -> None:
-        """Propose where the results go."""
-        if self.output.text() or not self.inputs.paths:
+        """Propose where the results go, unless a person said it."""
+        if self.output.text() not in ("", self._proposed):
             return
-        first = Path(self.inputs.paths[0])
-        holds_images = first.is_dir() and first.suffix != ".zarr"
-        self.output.setText(str((first if holds_images else first.parent) / _FOLDER))
+        self._proposed = ""
+        if self.inputs.paths:
+            first = Path(self.inputs.paths[0])
+            holds_images = first.is_dir() and first.suffix != ".zarr"
+            self._proposed = str((first if holds_images else first.parent) / _FOLDER)
+        self.output.setText(self._proposed)
 
     def settings(self) -> BatchSettings:
         """What the form says."""

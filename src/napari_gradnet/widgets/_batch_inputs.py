@@ -83,6 +83,10 @@ class InputList(QWidget):
             button = QPushButton(text)
             button.clicked.connect(action)
             row.addWidget(button)
+        self.remove_button = button  # the last one
+        self.remove_button.setToolTip("Remove what is selected; Ctrl+A selects all")
+        self.list.itemSelectionChanged.connect(self._on_selected)
+        self._on_selected()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.list)
@@ -106,13 +110,13 @@ class InputList(QWidget):
         self.changed.emit()
 
     def remove(self) -> None:
-        """Remove what is selected, or all of it."""
-        chosen = self.list.selectedItems()
-        if not chosen:
-            self.list.clear()
-        for item in chosen:
+        """Remove what is selected."""
+        for item in self.list.selectedItems():
             self.list.takeItem(self.list.row(item))
         self.changed.emit()
+
+    def _on_selected(self) -> None:
+        self.remove_button.setEnabled(bool(self.list.selectedItems()))
 
     def ask_files(self) -> None:
         """Ask for files."""
