@@ -167,9 +167,10 @@ def _rename_stack(document: Document, pixels: Element, axes: ImageAxes) -> bool:
             if number >= count:
                 pixels.removeChild(node)
         for number in range(len(channels), count if channels else 0):
-            node = channels[0].cloneNode(deep=True)
+            node = _new(document, pixels, "Channel")
             node.setAttribute("ID", f"{channels[0].getAttribute('ID')}-{number}")
-            pixels.insertBefore(node, channels[-1].nextSibling)
+            node.setAttribute("SamplesPerPixel", str(samples))
+            pixels.insertBefore(node, _children(pixels, "TiffData")[0])
     return True
 
 

@@ -137,9 +137,11 @@ def _from_ome(source: TiffSource) -> Calibration:
     if root is None:
         return Calibration()
     page = source.keyframe
-    size = page.imagelength, page.imagewidth
     image = find_image(
-        root, size=size, page=source.first_page, file=source.file.filename
+        root,
+        size=(page.imagelength, page.imagewidth),
+        page=source.first_page,
+        file=source.file.filename,
     )
     pixels = image.getElementsByTagNameNS("*", "Pixels")[0]
     scales: dict[str, float] = {}
