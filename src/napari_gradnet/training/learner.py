@@ -27,7 +27,7 @@ __all__ = ["Learner", "LossNotFiniteError"]
 
 
 class LossNotFiniteError(TrainingError):
-    """A loss is NaN or infinite; the weights are as before the step."""
+    """A loss or gradient is NaN or infinite; the weights are as before the step."""
 
 
 def _compiled(module: nn.Module) -> nn.Module:
@@ -113,7 +113,7 @@ class Learner:
         Raises
         ------
         LossNotFiniteError
-            The loss is NaN or infinite; nothing is changed.
+            The loss or its gradient is NaN or infinite; no weight is changed.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -122,15 +122,25 @@ class Learner:
             self.optimizer.zero_grad(set_to_none=True)
             msg = f"the loss is {value}"
             raise LossNotFiniteError(msg)
-        if self.config.clip_gradient is not None:
-            self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(
-                self.pipeline.parameters(), self.config.clip_gradient
-            )
+        self._clip()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.average.update(self.pipeline, step)
         return value
+
+    def _clip(self) -> None:
+        """Limit the gradient; one that is not finite must not reach the weights."""
+        clip, scaled = self.config.clip_gradient, self.scaler.is_enabled()
+        if scaled and clip is None:
+            return  # the scaler leaves out such steps by itself
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.pipeline.parameters(), math.inf if clip is None else clip
+        )
+        if not scaled and not math.isfinite(norm):
+            self.optimizer.zero_grad(set_to_none=True)
+            msg = f"the gradient is {float(norm)}"
+            raise LossNotFiniteError(msg)
 
     def _backward(self, batch: Batch) -> Tensor:
         """Gradients of a batch, and its loss."""

@@ -82,6 +82,26 @@ def test_weights_that_are_no_numbers_are_not_saved(
     assert load_checkpoint(tmp_path / "run/last.pt")["step"] == 0
 
 
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_gradients_that_are_no_numbers(
+    config: Config, start: Start, clip: float | None
+) -> None:
+    """The batch that they come from is told and left out, not the next one."""
+    trainer = start(config(training={"num_epochs": 2, "clip_gradient": clip}))
+    calls = 0
+
+    def hook(_module: Any, _inputs: Any, loss: torch.Tensor) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            loss.register_hook(lambda gradient: gradient * float("nan"))
+
+    trainer.learner.guided.register_forward_hook(hook)
+    (restart,) = (e for e in run(trainer) if isinstance(e, Restarted))
+    assert "the gradient is nan at step 5 (epoch 2, batch 2, " in restart.message
+    assert trainer._skipped == {(1, 1)}
+
+
 def test_two_restarts_halve_the_rate_twice(config: Config, start: Start) -> None:
     trainer = start(config(training={"num_epochs": 2}))
     poison(trainer, {5, 8})
