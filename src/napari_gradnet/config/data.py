@@ -133,7 +133,10 @@ class ValidationConfig(FrozenModel):
         "out of training when empty.",
     )
     num_held_out: int = Field(
-        24, ge=0, description="Images held out of each training source, evenly spread."
+        24,
+        ge=0,
+        description="Images held out of each training source, evenly spread, at most a "
+        "quarter; pairs of one clean image count as one.",
     )
     crop: int = Field(256, ge=16, description="Central crop, pixels.")
     noises: tuple[NoiseConfig, ...] = Field(
