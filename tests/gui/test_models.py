@@ -69,6 +69,24 @@ def test_the_folder_is_watched(qtbot: QtBot, grey_model: Path) -> None:
     assert picker.model == "auto"
 
 
+def test_a_folder_that_appears_later_is_watched(
+    qtbot: QtBot, grey_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = models_folder()
+    picker = open_picker(qtbot)
+    looks: list[Any] = []
+    nearest = next(p for p in folder.parents if p.is_dir())
+    with monkeypatch.context() as patched:
+        patched.setattr(picker.scout, "start", looks.append)
+        (nearest / "something else").mkdir()
+        qtbot.wait(500)
+    assert not looks  # what else happens there does not matter
+    folder.mkdir(parents=True)
+    qtbot.waitUntil(lambda: picker._watcher.directories() == [str(folder)])
+    shutil.copy(grey_model, folder / "late.safetensors")
+    qtbot.waitUntil(lambda: "late" in listed(picker), timeout=TIMEOUT)
+
+
 def test_another_folder_can_be_preferred(
     qtbot: QtBot, grey_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
