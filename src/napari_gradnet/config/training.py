@@ -246,7 +246,8 @@ class Experiment(FrozenModel):
             raise ValueError(msg)
         if isinstance(self.guide, NetworkGuide):
             guide, channels = self.guide.network, self.network.in_channels
-            if guide.name == "gradnet":
+            needs_one = isinstance(guide, GradNetConfig)
+            if needs_one:
                 msg = "guide.network gradnet needs a guide itself: use a dncnn, say"
                 raise ValueError(msg)
             if guide.in_channels != channels:
