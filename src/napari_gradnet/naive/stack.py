@@ -6,7 +6,7 @@ import logging
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -154,7 +154,8 @@ def _plan(
     vst: bool | Literal["auto"] | Stabilizer,
 ) -> list[_ChannelPlan]:
     """One plan for each channel."""
-    if not (isinstance(vst, bool | np.bool_ | Stabilizer) or vst == "auto"):
+    given: Any = vst
+    if not (isinstance(given, bool | np.bool_ | Stabilizer) or given == "auto"):
         msg = f"vst={vst!r} is unknown: use 'auto', True, False or a Stabilizer"
         raise InputError(msg)
     if sigma is not None and vst not in ("auto", False):
@@ -165,8 +166,8 @@ def _plan(
         raise InputError(msg)
     channels = range(axes.length("C"))
     if sigma is not None:
-        given = tuple(float(s) * sigma_factor for s in np.atleast_1d(sigma))
-        return [_ChannelPlan(given, None) for _ in channels]
+        sigmas = tuple(float(s) * sigma_factor for s in np.atleast_1d(sigma))
+        return [_ChannelPlan(sigmas, None) for _ in channels]
     if isinstance(vst, Stabilizer):
         return [_ChannelPlan((sigma_factor,), vst) for _ in channels]
     return [_estimated_plan(array, axes, c, sigma_factor, vst) for c in channels]
