@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.batch.book import Book
 from napari_gradnet.batch.failures import explain_failure
+from napari_gradnet.batch.identity import differences
 from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.batch.inputs import find_tasks
 from napari_gradnet.batch.journal import Journal
 from napari_gradnet.batch.opening import Opener
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.batch.report import reserve_room, write_report
-from napari_gradnet.errors import ConfigError, InputError
+from napari_gradnet.batch.watch import iter_arrivals, watched_folders
+from napari_gradnet.errors import ConfigError, GradNetError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -140,22 +142,18 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
     """
     folder = Path(output).expanduser()
     if watch:
-        from napari_gradnet.batch.watch import iter_arrivals, watched_folders
-
-        folders = watched_folders(inputs)
-        found: list[Task] = []
-        tasks: Iterable[Task | None] = iter_arrivals(
-            folders, folder, options, settle_seconds
-        )
+        watched, found = watched_folders(inputs), []
     else:
-        found = find_tasks(inputs, folder, options)
-        tasks = found
+        watched, found = [], find_tasks(inputs, folder, options)
     for task in {id(t.options): t for t in found}.values():
         make_operation(task.options)  # a wrong option fails before all work
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(folder))
         opener = Opener(journal, make_job, overwrite=overwrite, restart=restart)
         book = Book(journal, opener)
+        tasks: Iterable[Task | None] = found
+        if watch:
+            tasks = iter_arrivals(watched, folder, options, settle_seconds, book)
         if scheduler is not None or local_cluster is not None:
             from napari_gradnet.batch.cluster import ClusterEngine
             from napari_gradnet.batch.connect import connect
@@ -191,5 +189,23 @@ def _queued(
     known = set(map(id, found))
     for task in tasks:
         if task is not None and id(task) not in known:
+            _forget_failed(task, book.journal)
             book.queue(task)
         yield task
+
+
+def _forget_failed(task: Task, journal: Journal) -> None:
+    """Begin anew what failed and has changed, perhaps since it was not whole."""
+    entry = journal.entry(task.name)
+    if entry is None or entry.state != "failed" or entry.owned or task.fault:
+        return
+    if entry.source not in ("", str(task.source.absolute())):
+        return
+    with contextlib.suppress(GradNetError, OSError):  # told when the file is begun
+        job = make_job(task, True)
+        now = dict(job.fingerprint)
+        if differences(entry.fingerprint.get("input", {}), now["input"]):
+            journal.forget(task.name)
+            job.discard()
+        else:
+            job.close()
