@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
 
 class Counted:
-    """Doubles, and counts the planes that are computed."""
+    """Doubles, and counts the planes that are computed; not while the gate is shut."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.seen: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
         self.values = np.arange(np.prod(shape)).reshape(shape)
 
         def double(block: NDArray[Any]) -> NDArray[Any]:
+            assert self.gate.wait(TIMEOUT / 1000)
             if block.size:
                 self.seen.append(int(block.flat[0]))
             return block * 2

@@ -55,8 +55,10 @@ def test_a_duplicate_computes_its_planes_as_well(
     assert twin.visible
     assert twin.data.server is not lazy.data.server
     viewer.layers.remove(lazy)
+    counted.gate.clear()
     viewer.dims.set_current_step(0, 7)
     assert not twin.visible
+    counted.gate.set()
     qtbot.waitUntil(lambda: twin.visible, timeout=TIMEOUT)
     np.testing.assert_array_equal(twin._slice.image.raw, counted.values[7] * 2)
     assert len(counted.seen) == 2
@@ -99,9 +101,11 @@ def test_the_curtain_computes_what_is_shown_in_the_background(
     widget.slider.setValue(250)
     np.testing.assert_array_equal(cut._slice.image.raw, counted.values[5, :, 8:] * 2)
     assert len(counted.seen) == 1
+    counted.gate.clear()
     viewer.dims.set_current_step(0, 12)
     assert not cut.visible  # the GUI thread does not wait for it
     widget.slider.setValue(500)
+    counted.gate.set()
     qtbot.waitUntil(lambda: cut.visible, timeout=TIMEOUT)
     np.testing.assert_array_equal(cut._slice.image.raw, counted.values[12, :, 16:] * 2)
     assert len(counted.seen) == 2
