@@ -51,6 +51,9 @@ class Curtain:
         Whether the right one takes the left one's contrast.
     on_moved : callable
         Called with the position, 0..1, when the line was dragged.
+    on_lost : callable
+        Called when the right layer has data of another shape: there is nothing to
+        compare then.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class Curtain:
         *,
         same_contrast: bool,
         on_moved: Callable[[float], None],
+        on_lost: Callable[[], None],
     ) -> None:
         left, right = check_alike(left, right, "the denoised layer")
         if not rows_and_columns_shown(viewer):
@@ -77,6 +81,7 @@ class Curtain:
         self.layers = (left, right)
         self._viewer = viewer
         self._on_moved = on_moved
+        self._on_lost = on_lost
         self._fraction = 0.5
         active = viewer.layers.selection.active
         self._had_grid, grid_of(viewer).enabled = grid_of(viewer).enabled, False
@@ -95,6 +100,7 @@ class Curtain:
         viewer.mouse_drag_callbacks.append(self._on_drag)
         viewer.mouse_move_callbacks.append(self._on_hover)
         camera_of(viewer).events.zoom.connect(self._on_zoom)
+        right.events.data.connect(self._on_data)
         self.fraction = 0.5
 
     # ---------------------------------------------------------------- layers
@@ -105,6 +111,15 @@ class Curtain:
             self._levels = [cheap_array(x) for x in right.data]
         data = full_data(right)
         self._data = data if isinstance(data, LazyPlanes) else cheap_array(data)
+
+    def _on_data(self, _: Any = None) -> None:
+        """Show the new pixels of the right layer, such as those of a live preview."""
+        left, right = self.layers
+        if full_data(left).shape != full_data(right).shape:
+            self._on_lost()
+        else:
+            self._take_data()
+            self.fraction = self._fraction
 
     def _translations(self) -> tuple[Any, Any]:
         right = self.layers[1]
@@ -249,6 +264,7 @@ class Curtain:
             if own in callbacks:
                 callbacks.remove(own)
         camera_of(viewer).events.zoom.disconnect(self._on_zoom)
+        self.layers[1].events.data.disconnect(self._on_data)
         viewer.cursor.style = "standard"
         self._scene.put_back()
         for layer in (self.line, self.cut):

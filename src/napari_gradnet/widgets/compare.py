@@ -80,7 +80,7 @@ class CompareWidget(QWidget):
             "Noisy to the left of a line, denoised to the right; drag the line"
         )
         self.side_button = QPushButton("Side by side")
-        self.side_button.setToolTip("Both layers under one camera")
+        self.side_button.setToolTip("Both layers under one camera, no others")
         for button in (self.curtain_button, self.side_button):
             button.setCheckable(True)
         self.curtain_button.clicked.connect(self._on_curtain)
@@ -161,6 +161,7 @@ class CompareWidget(QWidget):
                     after,
                     same_contrast=same,
                     on_moved=self._on_moved,
+                    on_lost=self.stop_comparing,
                 )
                 self._comparison.fraction = self.slider.value() / _STEPS
             else:
