@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -28,3 +29,60 @@ def test_curtain_follows_the_pixels_of_its_layers(
     assert "blurred (curtain)" not in viewer.layers
     blurred.data = layers[1].data  # and nothing listens any more
     assert len(viewer.layers) == 3
+
+
+def test_side_by_side_hides_layers_of_all_kinds(
+    widget: CompareWidget, viewer: ViewerModel, layers: Layers
+) -> None:
+    _, noisy, blurred = layers
+    points = viewer.add_points(np.zeros((1, 3)), name="points")
+    masks = viewer.add_labels(np.zeros((2, 96, 80), int), visible=False)
+    viewer.layers.move(viewer.layers.index(points), viewer.layers.index(blurred))
+    between = [viewer.layers.index(x) for x in (noisy, points, blurred)]
+    assert between == sorted(between)
+    widget.side_button.click()
+    grid = viewer.canvas.grid
+    places = [
+        grid.position(viewer.layers.index(x), viewer.layers) for x in (noisy, blurred)
+    ]
+    assert places == [(0, 0), (0, 1)]
+    assert not points.visible
+    widget.side_button.click()
+    assert points.visible
+    assert not masks.visible
+    widget.curtain_button.click()
+    assert points.visible  # it may lie on the curtain
+    widget.curtain_button.click()
+
+
+@pytest.mark.parametrize("button", ["curtain_button", "side_button"])
+def test_links_of_the_layers_stay(
+    widget: CompareWidget, viewer: ViewerModel, layers: Layers, button: str
+) -> None:
+    _, noisy, blurred = layers
+    names = ("contrast_limits", "gamma", "colormap", "visible")
+    viewer.layers.link_layers([noisy, blurred], names)
+    getattr(widget, button).click()
+    assert noisy.visible
+    assert blurred.visible == (button == "side_button")
+    getattr(widget, button).click()
+    assert noisy.visible
+    assert blurred.visible
+    noisy.gamma, noisy.colormap = 0.5, "magma"
+    noisy.contrast_limits = (1, 2)
+    noisy.visible = False
+    assert blurred.gamma == 0.5
+    assert blurred.colormap.name == "magma"
+    assert tuple(blurred.contrast_limits) == (1, 2)
+    assert not blurred.visible
+
+
+def test_contrast_keeps_its_range(widget: CompareWidget, layers: Layers) -> None:
+    _, noisy, blurred = layers
+    noisy.contrast_limits = (100, 60_000)
+    blurred.contrast_limits_range = (800, 1700)
+    widget.curtain_button.click()
+    assert tuple(blurred.contrast_limits) == (100, 60_000)
+    widget.curtain_button.click()
+    assert tuple(blurred.contrast_limits) == (900, 1600)
+    assert tuple(blurred.contrast_limits_range) == (800, 1700)

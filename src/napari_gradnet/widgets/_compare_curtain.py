@@ -95,7 +95,7 @@ class Curtain:
         self.cut = self._add_cut()
         self.line = self._add_line()
         self._scene.link([left, right, self.cut], same_contrast=same_contrast)
-        right.visible = False
+        self._scene.hide_second()
         viewer.layers.selection.active = active
         viewer.mouse_drag_callbacks.append(self._on_drag)
         viewer.mouse_move_callbacks.append(self._on_hover)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
+from napari.experimental import layers_linked
+from napari.layers import Image, Layer
 
 from napari_gradnet.errors import InputError
 from napari_gradnet.widgets._layers import full_data
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
 
 __all__ = [
     "Scene",
@@ -73,21 +74,30 @@ class Scene:
     Parameters
     ----------
     viewer : ViewerModel
-        Its other image layers are hidden meanwhile.
+        Some of its other layers are hidden meanwhile.
     shown : tuple of Image
         The layers that are compared.
+    hidden : type of layer
+        Which others are hidden.
     """
 
-    def __init__(self, viewer: ViewerModel, shown: tuple[Image, Image]) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        shown: tuple[Image, Image],
+        hidden: type[Layer] = Image,
+    ) -> None:
         self.viewer = viewer
         self._hidden = [
             layer
             for layer in viewer.layers
-            if isinstance(layer, Image) and _is_shown(layer) and layer not in shown
+            if isinstance(layer, hidden) and _is_shown(layer) and layer not in shown
         ]
         self._before = [(layer, _is_shown(layer)) for layer in shown]
-        self._limits: tuple[Image, Any] | None = None
-        self._linked: list[Layer] = []
+        self._limits: tuple[Image, Any, Any] | None = None
+        # ends the links made here, and leaves those that were there
+        self._links = ExitStack()
+        self._eyes: list[Image] = []
         for layer in self._hidden:
             layer.visible = False
         for layer in shown:
@@ -99,33 +109,43 @@ class Scene:
         if first.rgb:
             return
         if same_contrast:
-            self._limits = (second, tuple(second.contrast_limits))
             low, high = first.contrast_limits
             reach = second.contrast_limits_range
+            self._limits = (second, tuple(second.contrast_limits), tuple(reach))
             second.contrast_limits_range = (min(reach[0], low), max(reach[1], high))
             second.contrast_limits = (low, high)
             for other in others:
                 other.contrast_limits = (low, high)
         linked = layers if same_contrast else layers[1:]
-        self._linked = list(linked)
         names = ("contrast_limits", "gamma")
         if len(linked) > 1:
-            self.viewer.layers.link_layers(linked, names)
+            self._links.enter_context(layers_linked(linked, names))
         if others:
-            self.viewer.layers.link_layers(layers[1:], ("colormap",))
+            self._links.enter_context(layers_linked(layers[1:], ("colormap",)))
+
+    def hide_second(self) -> None:
+        """Hide the second layer that is compared, and it alone."""
+        (first, _), (second, _) = self._before
+        second.visible = False
+        if not _is_shown(first):  # their eyes are linked
+            self._eyes = [first, second]
+            self.viewer.layers.unlink_layers(self._eyes, ("visible",))
+            first.visible = True
 
     def put_back(self) -> None:
         """Undo it, in the layers that are still there."""
         there = set(self.viewer.layers)
-        if linked := [layer for layer in self._linked if layer in there]:
-            names = ("contrast_limits", "gamma", "colormap")
-            self.viewer.layers.unlink_layers(linked, names)
+        self._links.close()
         if self._limits is not None and self._limits[0] in there:
-            self._limits[0].contrast_limits = self._limits[1]
+            layer, limits, reach = self._limits
+            layer.contrast_limits = limits
+            layer.contrast_limits_range = reach
         for layer in self._hidden:
             layer.visible = True
         for layer, visible in self._before:
             layer.visible = visible
+        if self._eyes and there.issuperset(self._eyes):
+            self.viewer.layers.link_layers(self._eyes, ("visible",))
 
 
 def _is_shown(layer: Layer) -> bool:
@@ -140,7 +160,7 @@ class SideBySide:
     Parameters
     ----------
     viewer : ViewerModel
-        Its other image layers are hidden meanwhile.
+        All its other layers are hidden meanwhile: each would take a place in the grid.
     left, right : Image
         Of one shape.
     same_contrast : bool
@@ -158,7 +178,7 @@ class SideBySide:
         left, right = check_alike(left, right, "the denoised layer")
         self.layers = (left, right)
         self._viewer = viewer
-        self._scene = Scene(viewer, (left, right))
+        self._scene = Scene(viewer, (left, right), Layer)
         self._scene.link([left, right], same_contrast=same_contrast)
         grid = grid_of(viewer)
         self._grid = (grid.enabled, grid.shape, grid.stride)
