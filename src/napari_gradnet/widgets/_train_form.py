@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -26,7 +27,11 @@ from napari_gradnet.widgets._fields import (
     form_layout,
     narrow,
 )
-from napari_gradnet.widgets._layers import full_data, guess_layer_axes
+from napari_gradnet.widgets._layers import (
+    METADATA_KEY,
+    full_data,
+    guess_layer_axes,
+)
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import DeviceBox
 from napari_gradnet.widgets._parts import LayerBox, note
@@ -194,8 +199,14 @@ class TrainForm(QWidget):
 
     def _guess_pair(self) -> None:
         """Choose layers whose names say what they are."""
+        # what a widget made is named after its source: "cells, noisy denoised"
+        given = [
+            x
+            for x in self._viewer.layers
+            if isinstance(x, Image) and METADATA_KEY not in x.metadata
+        ]
         for box, word in ((self.noisy_layer, "noisy"), (self.clean_layer, "clean")):
-            named = [x for x in self._viewer.layers if word in x.name.lower()]
+            named = [x for x in given if word in x.name.lower()]
             if named:
                 box.set_layer(named[-1])
 

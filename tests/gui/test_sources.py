@@ -1,0 +1,39 @@
+"""Layers that are worked on, and what happens to them meanwhile."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.gui.conftest import TIMEOUT
+
+from napari_gradnet import api
+from napari_gradnet.errors import GradNetError, InputError
+from napari_gradnet.values import nonfinite_message
+from napari_gradnet.widgets._layers import METADATA_KEY
+from napari_gradnet.widgets._task import sentence_of
+from napari_gradnet.widgets._train_form import TrainForm
+from napari_gradnet.widgets.gradient import GradientWidget
+from napari_gradnet.widgets.naive import NaiveWidget
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+    from pytestqt.qtbot import QtBot
+
+
+def test_training_is_offered_what_no_widget_made(
+    qtbot: QtBot, viewer: ViewerModel, stack: NDArray[Any]
+) -> None:
+    clean = viewer.add_image(stack, name="cells, clean")
+    noisy = viewer.add_image(stack, name="cells, noisy")
+    for name in ("cells, noisy denoised", "cells, clean gradient"):
+        viewer.add_image(stack, name=name, metadata={METADATA_KEY: {}})
+    viewer.add_labels(np.zeros((4, 48, 40), np.uint8), name="noisy parts")
+    form = TrainForm(viewer)
+    qtbot.addWidget(form)
+    assert form.noisy_layer.layer is noisy
+    assert form.clean_layer.layer is clean
