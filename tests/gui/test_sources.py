@@ -37,3 +37,18 @@ def test_training_is_offered_what_no_widget_made(
     qtbot.addWidget(form)
     assert form.noisy_layer.layer is noisy
     assert form.clean_layer.layer is clean
+
+
+def test_noise_of_other_data_is_estimated_anew(
+    qtbot: QtBot, viewer: ViewerModel, rng: np.random.Generator
+) -> None:
+    noise = rng.normal(0, 10, (64, 64)).astype(np.float32)
+    layer = viewer.add_image(1000 + noise, name="cells")
+    widget = NaiveWidget(viewer)
+    qtbot.addWidget(widget)
+    qtbot.waitUntil(lambda: widget.noise is not None, timeout=TIMEOUT)
+    assert widget.noise[0].sigma < 20
+    layer.data = 1000 + 30 * noise
+    assert widget.noise is None
+    qtbot.waitUntil(lambda: widget.noise is not None, timeout=TIMEOUT)
+    assert widget.noise[0].sigma > 200

@@ -56,6 +56,10 @@ class LiveWidget(LayerWidget):
         super()._on_layer()
         self._on_change()
 
+    def _on_data(self, _: Any = None) -> None:
+        super()._on_data()
+        self._on_change()
+
     def _can_preview(self) -> bool:
         """Whether what a preview needs is there; `_on_change` is called when it is."""
         return self.layers.layer is not None

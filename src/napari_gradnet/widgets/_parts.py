@@ -43,21 +43,26 @@ LETTERS = {
 }
 
 
-def connect(owner: QWidget, emitter: Any, callback: Callable[..., None]) -> None:
-    """Connect a napari event until `owner` is destroyed."""
+def connect(
+    owner: QWidget, emitter: Any, callback: Callable[..., None]
+) -> Callable[[], None]:
+    """Connect a napari event until `owner` is destroyed, or what is returned called."""
     emitter.connect(callback)
-    owner.destroyed.connect(_Link(emitter, callback))
+    link = _Link(emitter, callback)
+    owner.destroyed.connect(link)
+    return link
 
 
 class _Link:
     """A connection that ends when this is called, even in a garbage collection."""
 
     def __init__(self, emitter: Any, callback: Callable[..., None]) -> None:
-        self.pair = (emitter, callback)
+        self.pair: tuple[Any, Callable[..., None]] | None = (emitter, callback)
 
     def __call__(self, _: Any = None) -> None:
         if (pair := getattr(self, "pair", None)) is not None:
             pair[0].disconnect(pair[1])
+            self.pair = None
 
 
 def unwrap(viewer: ViewerModel) -> ViewerModel:

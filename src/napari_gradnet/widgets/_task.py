@@ -21,6 +21,8 @@ from napari_gradnet.widgets._parts import AxesChips, LayerBox, connect, unwrap
 from napari_gradnet.widgets._run_bar import RunBar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Image
 
@@ -66,6 +68,7 @@ class LayerWidget(QWidget):
         self._last: Run | None = None
         self._preview: Any = None
         self._preview_looks: Any = None
+        self._unwatch: Callable[[], None] | None = None
         self.layers = LayerBox(self._viewer)
         self.axes = AxesChips()
         self.bar = RunBar(
@@ -81,7 +84,15 @@ class LayerWidget(QWidget):
         connect(self, self._viewer.layers.events.removed, self._on_removed)
 
     def _on_layer(self, _: Any = None) -> None:
-        self.axes.set_layer(self.layers.layer)
+        layer = self.layers.layer
+        if self._unwatch is not None:
+            self._unwatch()
+        if layer is not None:
+            self._unwatch = connect(self, layer.events.data, self._on_data)
+        self.axes.set_layer(layer)
+
+    def _on_data(self, _: Any = None) -> None:
+        """Take over that the layer has other data."""
 
     # ----------------------------------------------- what each widget settles
 

@@ -103,6 +103,10 @@ class NaiveWidget(LiveWidget):
         super()._on_layer()
         self._estimate()
 
+    def _on_data(self, _: Any = None) -> None:
+        super()._on_data()
+        self._estimate()
+
     def _estimate(self) -> None:
         """Estimate the noise of the layer, in a thread."""
         self._show_noise(None)
