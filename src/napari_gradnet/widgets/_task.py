@@ -139,7 +139,6 @@ class LayerWidget(QWidget):
         if layer is None:
             show_warning("there is no image layer: open an image first")
             return
-        self._forget_kept()
         try:
             region = self._region(layer, preview=preview)
             run = self._make_run(full_data(layer), region)
@@ -149,6 +148,8 @@ class LayerWidget(QWidget):
         self._task = _Task(run, layer, preview)
         self.bar.begin(f"Preparing {layer.name}")
         self.job.start(run.events())
+        if not preview:
+            self._forget_kept()
 
     def _on_progress(self, event: Progress) -> None:
         self.bar.show_progress(event)
