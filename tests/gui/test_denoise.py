@@ -245,6 +245,7 @@ def test_cancelled_run_offers_its_finished_planes(
     part = viewer.layers["cells denoised in part"]
     done = part.metadata[METADATA_KEY]["planes_finished"]
     assert 1 <= done < 4
+    assert part.metadata[METADATA_KEY]["model"] == "grey"
     expected = api.denoise(stack, grey_model, axes="ZYX")
     np.testing.assert_array_equal(part.data[:done], expected[:done])
     assert not part.data[done:].any()

@@ -84,6 +84,10 @@ class NaiveOptions:
     vst: bool | Literal["auto"] = "auto"
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 class PlaneRun(ABC):
     """Work on planes one after the other, of an image or a part of it."""
 
@@ -139,7 +143,13 @@ class PlaneRun(ABC):
     def events(self) -> Generator[Event, None, None]:
         """Do the work; yields `Progress`."""
         began = time.perf_counter()
-        record = yield from self._prepare()
+        self.record |= yield from self._prepare()
+        # also of a run that is cancelled, whose finished planes are kept
+        self.record |= {
+            "axes": self.axes.axes,
+            "version": __version__,
+            "time": _now(),
+        }
         image, part = self.image, self.axes
         if self._read is not None:
             image = image[self._read]
@@ -157,10 +167,7 @@ class PlaneRun(ABC):
             self._store[target] = out.from_plane(self._plane(plane, channel))
         yield Progress(part.num_planes, part.num_planes, "plane")
         self.record |= {
-            **record,
-            "axes": self.axes.axes,
-            "version": __version__,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "time": _now(),
             "seconds": round(time.perf_counter() - began, 3),
         }
 
@@ -257,10 +264,18 @@ class GradientRun(PlaneRun):
 
     def events(self) -> Generator[Event, None, None]:
         """Do the work; yields `Progress`."""
-        yield from super().events()
+        try:
+            yield from super().events()
+        finally:
+            if self.num_finished:
+                self._measure()
+
+    def _measure(self) -> None:
         values = self.result.ravel()
         values = np.abs(values[:: max(1, values.size // _MANY)])
         values = values[np.isfinite(values)]
+        if "seconds" not in self.record:  # cancelled: planes that are missing are zero
+            values = values[values > 0]
         if values.size:
             self.steepest = float(np.percentile(values, 99.5)) or 1.0
 

@@ -239,11 +239,11 @@ class LayerWidget(QWidget):
 
     def keep_finished(self) -> None:
         """Add what was finished before the end as a layer; the rest of it is zero."""
-        if self._kept is not None:
-            task = self._kept
+        task = self._kept
+        self._forget_kept()
+        if task is not None:
             task.run.record["planes_finished"] = task.run.num_finished
             self._add_result(task, f"{task.layer.name} {self._suffix} in part")
-        self._forget_kept()
 
     def _forget_kept(self) -> None:
         self._kept = None

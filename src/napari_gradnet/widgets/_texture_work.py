@@ -134,8 +134,15 @@ class PairRun:
         return self.first.result
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the gradient of the second is finished too."""
+        return self.second.num_finished == self.second.axes.num_planes
+
+    @property
     def steepest(self) -> float:
         """What few pixels of both exceed: white of a display."""
+        if not self.is_whole:
+            return self.first.steepest
         return max(self.first.steepest, self.second.steepest)
 
     def events(self) -> Generator[Event, None, None]:

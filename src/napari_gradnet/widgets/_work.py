@@ -145,6 +145,10 @@ def describe_model_file(path: str | Path) -> Generator[Event, None, Inventory]:
     return Inventory(files={str(path): _card_line(header)}, unguided=unguided)
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 class PlaneStore(np.ndarray[Any, Any]):
     """Array that counts the planes written to it."""
 
@@ -233,6 +237,13 @@ class DenoiseRun:
         if self.region is not None:
             shape = tuple(s.stop - s.start for s in self.region)
         dtype = output_dtype(options.dtype, self.image.dtype)
+        # also of a run that is cancelled, whose finished planes are kept
+        self.record |= {
+            **model.record,
+            "options": options.changed(),
+            "version": __version__,
+            "time": _now(),
+        }
         self._store = np.zeros(shape, dtype).view(PlaneStore)
         keywords = options.changed() | {"out": self._store}
         for key in ("model", "device", "precision"):
@@ -246,9 +257,6 @@ class DenoiseRun:
                 self.image, self.region, model, **keywords
             )
         self.record |= {
-            **model.record,
-            "options": options.changed(),
-            "version": __version__,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "time": _now(),
             "seconds": round(time.perf_counter() - began, 3),
         }

@@ -162,7 +162,7 @@ class GradientWidget(LiveWidget):
             )
             return mask
         layer = super()._add_layer(run, keywords)
-        if isinstance(run, PairRun):
+        if isinstance(run, PairRun) and run.is_whole:
             self._add_beside(run, layer)
         return layer
 
