@@ -209,7 +209,8 @@ class LayerWidget(QWidget):
     def _show_preview(self, task: _Task) -> None:
         name = f"{task.layer.name} preview"
         looks = (task.layer, self._looks(task.run))
-        if self._preview is not None and _fits(self._preview, task.run):
+        keywords = self._keywords(task, name)
+        if self._preview is not None and _fits(self._preview, task.run, keywords):
             # its place in the list, and what a person made of its looks, stay
             self._update_preview(task, changed=looks != self._preview_looks)
         else:
@@ -250,10 +251,12 @@ class LayerWidget(QWidget):
         self.keep_button.setVisible(False)
 
 
-def _fits(layer: Image, run: Run) -> bool:
+def _fits(layer: Image, run: Run, keywords: dict[str, Any]) -> bool:
     """Whether a layer can take what was made instead of another one."""
     result = run.result
-    return bool(layer.data.ndim == result.ndim and layer.dtype == result.dtype)
+    same = layer.data.ndim == result.ndim and layer.dtype == result.dtype
+    # a grey stack and a colour image have as many dimensions
+    return bool(same and getattr(layer, "rgb", False) == keywords.get("rgb", False))
 
 
 def sentence_of(error: Exception) -> str:

@@ -137,7 +137,7 @@ class GradientWidget(LiveWidget):
 
     def _looks(self, run: Run) -> dict[str, Any]:
         if isinstance(run, TextureRun):
-            return {"opacity": 0.5}
+            return {"opacity": 0.5, "rgb": False}
         colors, limits = "gray", (0.0, 1.0)
         if isinstance(run, GradientRun | PairRun):
             kind, high = run.record.get("kind"), run.steepest
