@@ -44,3 +44,25 @@ def test_colours_come_after_a_grey_stack(
         assert (shown.rgb, shown.ndim) == (source.rgb, source.ndim)
         assert shown.data.shape[-2:] == source.data.shape[-2:]
     qtbot.waitUntil(lambda: not widget.estimator.running, timeout=TIMEOUT)
+
+
+def test_a_mask_follows_another_layer(
+    qtbot: QtBot, viewer: ViewerModel, grey_photo: NDArray[Any]
+) -> None:
+    first = viewer.add_image(grey_photo[:64, :64], name="cells 2")
+    second = viewer.add_image(
+        grey_photo[200:264, 200:264], name="cells", colormap="green", scale=(2, 2)
+    )
+    widget = GradientWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.kinds.setCurrentText(TEXTURE)
+    widget.layers.set_layer(first)
+    preview(qtbot, widget)
+    mask = viewer.layers["cells 2 preview"]
+    before = mask.data.copy()
+    widget.layers.set_layer(second)
+    preview(qtbot, widget)
+    assert viewer.layers["cells preview"] is mask
+    assert isinstance(mask, Labels)
+    assert (mask.data != before).any()
+    np.testing.assert_array_equal(mask.scale, (2, 2))

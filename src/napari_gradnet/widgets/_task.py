@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtWidgets import QPushButton, QWidget
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
-    from napari.layers import Image
 
     from napari_gradnet.events import Progress
     from napari_gradnet.region import Region
@@ -209,26 +209,29 @@ class LayerWidget(QWidget):
     def _show_preview(self, task: _Task) -> None:
         name = f"{task.layer.name} preview"
         looks = (task.layer, self._looks(task.run))
+        before = self._preview_looks or (None, None)
         keywords = self._keywords(task, name)
         if self._preview is not None and _fits(self._preview, task.run, keywords):
             # its place in the list, and what a person made of its looks, stay
-            self._update_preview(task, changed=looks != self._preview_looks)
+            if before[0] is not task.layer:
+                self._preview.name = name
+            self._update_preview(task, keywords, changed=looks != before)
         else:
             if self._preview is not None:
                 self._viewer.layers.remove(self._preview)
             self._preview = self._add_result(task, name)
         self._preview_looks = looks
 
-    def _update_preview(self, task: _Task, *, changed: bool) -> None:
-        layer, keywords = self._preview, self._keywords(task, "")
+    def _update_preview(
+        self, task: _Task, keywords: dict[str, Any], *, changed: bool
+    ) -> None:
+        layer = self._preview
         layer.data = task.run.result
         names = ["metadata", *PLACE]
-        if changed:
+        if changed and isinstance(layer, Image):  # masks have colours of their own
             names += [k for k in ("colormap", "contrast_limits") if k in keywords]
         for name in names:
             setattr(layer, name, keywords[name])
-        if changed and task.layer.name not in layer.name:
-            layer.name = f"{task.layer.name} preview"
 
     def _offer_finished(self, task: _Task) -> None:
         done = task.run.num_finished
