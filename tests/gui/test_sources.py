@@ -52,3 +52,43 @@ def test_noise_of_other_data_is_estimated_anew(
     assert widget.noise is None
     qtbot.waitUntil(lambda: widget.noise is not None, timeout=TIMEOUT)
     assert widget.noise[0].sigma > 200
+
+
+def test_work_ends_well_though_the_layer_has_other_data(
+    qtbot: QtBot, viewer: ViewerModel, stack: NDArray[Any]
+) -> None:
+    placed = {
+        "scale": (2, 0.5, 0.25),
+        "axis_labels": ("z", "y", "x"),
+        "units": ("second", "micrometer", "micrometer"),
+    }
+    layer = viewer.add_image(stack, name="cells", **placed)
+    widget = GradientWidget(viewer)
+    qtbot.addWidget(widget)
+    with qtbot.waitSignal(widget.job.ended, timeout=TIMEOUT):
+        widget.run()
+        layer.data = stack[0]
+    assert "Done" in widget.bar.status.text()
+    result = viewer.layers["cells gradient"]
+    np.testing.assert_array_equal(result.data, api.gradient(stack, axes="ZYX"))
+    np.testing.assert_array_equal(result.scale, placed["scale"])
+    assert result.axis_labels == placed["axis_labels"]
+    assert tuple(str(u) for u in result.units) == placed["units"]
+
+
+def test_axes_follow_other_data(
+    qtbot: QtBot, viewer: ViewerModel, stack: NDArray[Any]
+) -> None:
+    layer = viewer.add_image(stack, name="cells")
+    widget = GradientWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.axes.set_axes("CYX")
+    layer.data = stack[:2]
+    assert widget.axes.axes == "CYX"
+    assert widget.axes._shape == (2, 48, 40)
+    layer.data = stack[0]
+    assert widget.axes.axes == "YX"
+    other = viewer.add_image(stack, name="other")
+    widget.layers.set_layer(other)
+    layer.data = stack[:2]
+    assert widget.axes._shape == (4, 48, 40)

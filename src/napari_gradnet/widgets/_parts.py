@@ -162,6 +162,7 @@ class AxesChips(QWidget):
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(4)
         self._chips: list[QComboBox] = []
+        self._shape: tuple[int, ...] = ()
 
     def set_layer(self, layer: Image | None) -> None:
         """Guess the axes of a layer."""
@@ -169,11 +170,20 @@ class AxesChips(QWidget):
             if (old := item.widget()) is not None:
                 old.deleteLater()
         self._chips = []
+        self._shape = () if layer is None else tuple(full_data(layer).shape)
         if layer is None:
             return
         guess = guess_layer_axes(layer)
-        for letter, length in zip(guess, full_data(layer).shape, strict=True):
+        for letter, length in zip(guess, self._shape, strict=True):
             self._row.addWidget(self._chip(letter, length))
+
+    def follow(self, layer: Image) -> None:
+        """Take over the shape of other data; letters stay where they still fit."""
+        axes = self.axes
+        if full_data(layer).shape != self._shape:
+            self.set_layer(layer)
+            if len(axes) == len(self._shape):
+                self.set_axes(axes)
 
     def _chip(self, letter: str, length: int) -> QWidget:
         chip = QComboBox()

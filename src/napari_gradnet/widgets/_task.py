@@ -38,10 +38,11 @@ LAZY = "each plane when it is shown"
 
 @dataclass
 class _Task:
-    """What is under way."""
+    """What is under way; `place` is that of the result, by the layer at the start."""
 
     run: Run
     layer: Image
+    place: dict[str, Any]
     preview: bool
     dropped: bool = False
 
@@ -93,6 +94,8 @@ class LayerWidget(QWidget):
 
     def _on_data(self, _: Any = None) -> None:
         """Take over that the layer has other data."""
+        if self.layers.layer is not None:
+            self.axes.follow(self.layers.layer)
 
     # ----------------------------------------------- what each widget settles
 
@@ -145,7 +148,9 @@ class LayerWidget(QWidget):
         except GradNetError as error:
             show_error(str(error))
             return
-        self._task = _Task(run, layer, preview)
+        keywords = result_keywords(layer, "", {}, region)
+        place = {k: keywords[k] for k in (*PLACE, "axis_labels") if k in keywords}
+        self._task = _Task(run, layer, place, preview)
         self.bar.begin(f"Preparing {layer.name}")
         self.job.start(run.events())
         if not preview:
@@ -195,8 +200,9 @@ class LayerWidget(QWidget):
         record = {"source": task.layer.name, **task.run.record}
         if task.preview:
             record["preview"] = True
-        keywords = result_keywords(task.layer, name, record, task.run.region)
-        return keywords | self._looks(task.run)
+        keywords = result_keywords(task.layer, name, record)
+        # by now the layer may have data of another shape
+        return keywords | task.place | self._looks(task.run)
 
     def _add_result(self, task: _Task, name: str) -> Image:
         layer = self._add_layer(task.run, self._keywords(task, name))
