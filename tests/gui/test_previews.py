@@ -66,3 +66,21 @@ def test_a_mask_follows_another_layer(
     assert isinstance(mask, Labels)
     assert (mask.data != before).any()
     np.testing.assert_array_equal(mask.scale, (2, 2))
+
+
+def test_they_are_not_offered_as_sources(
+    qtbot: QtBot, viewer: ViewerModel, stack: NDArray[Any]
+) -> None:
+    source = viewer.add_image(stack, name="noisy")
+    widget = GradientWidget(viewer)
+    qtbot.addWidget(widget)
+    preview(qtbot, widget)
+    form = TrainForm(viewer)
+    qtbot.addWidget(form)
+    for box in (widget.layers, form.noisy_layer, form.clean_layer):
+        assert [box.itemText(i) for i in range(box.count())] == ["noisy"]
+    widget.layers.set_layer(viewer.layers["noisy preview"])
+    assert widget.layers.layer is source
+    other = GradientWidget(viewer)
+    qtbot.addWidget(other)
+    assert other.layers.layer is source

@@ -83,11 +83,28 @@ def note(text: str = "") -> QLabel:
 
 
 class LayerBox(QComboBox):
-    """Choice of an image layer of a viewer; keeps up with the layer list."""
+    """Choice of an image layer of a viewer; keeps up with the layer list.
 
-    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its layers are offered.
+    parent : QWidget, optional
+        As in Qt.
+    previews : bool
+        Offer the previews of widgets too.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        parent: QWidget | None = None,
+        *,
+        previews: bool = True,
+    ) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._previews = previews
         narrow(self)
         self.refresh()
         active = viewer.layers.selection.active
@@ -104,6 +121,8 @@ class LayerBox(QComboBox):
         """Take the layers and their names anew; the choice stays."""
         chosen = self.layer
         images = [x for x in self._viewer.layers if isinstance(x, Image)]
+        if not self._previews:
+            images = [x for x in images if not is_preview(x)]
         self.blockSignals(True)
         self.clear()
         for layer in images:

@@ -70,7 +70,8 @@ class LayerWidget(QWidget):
         self._preview: Any = None
         self._preview_looks: Any = None
         self._unwatch: Callable[[], None] | None = None
-        self.layers = LayerBox(self._viewer)
+        # a preview that is worked on would be overwritten by the next one
+        self.layers = LayerBox(self._viewer, previews=False)
         self.axes = AxesChips()
         self.bar = RunBar(
             self._viewer, {"Preview": self.preview, button: self.run}, self.cancel

@@ -114,7 +114,8 @@ class TrainForm(QWidget):
         self._viewer = viewer
         self.images = QComboBox()
         self.images.addItems([PAIR_LAYERS, PAIR_FOLDERS, CLEAN_LAYER, CLEAN_FOLDER])
-        self.noisy_layer, self.clean_layer = LayerBox(viewer), LayerBox(viewer)
+        self.noisy_layer = LayerBox(viewer, previews=False)
+        self.clean_layer = LayerBox(viewer, previews=False)
         self.noisy_folder = FolderField("Folder of noisy images", _FOLDER)
         self.clean_folder = FolderField("Folder of clean images", _FOLDER)
         self.noise = NoiseChoice()
