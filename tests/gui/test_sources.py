@@ -92,3 +92,20 @@ def test_axes_follow_other_data(
     widget.layers.set_layer(other)
     layer.data = stack[:2]
     assert widget.axes._shape == (4, 48, 40)
+
+
+def test_what_was_done_is_not_held(
+    qtbot: QtBot, viewer: ViewerModel, stack: NDArray[Any]
+) -> None:
+    viewer.add_image(stack, name="cells")
+    widget = GradientWidget(viewer)
+    qtbot.addWidget(widget)
+    with qtbot.waitSignal(widget.job.ended, timeout=TIMEOUT):
+        widget.run()
+        done = weakref.ref(widget._task.run)
+
+    def is_gone() -> bool:
+        gc.collect()
+        return done() is None
+
+    qtbot.waitUntil(is_gone, timeout=TIMEOUT)

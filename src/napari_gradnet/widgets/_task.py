@@ -66,7 +66,6 @@ class LayerWidget(QWidget):
         self._suffix = suffix
         self._task: _Task | None = None
         self._kept: _Task | None = None
-        self._last: Run | None = None
         self._preview: Any = None
         self._preview_looks: Any = None
         self._unwatch: Callable[[], None] | None = None
@@ -163,6 +162,8 @@ class LayerWidget(QWidget):
     def _on_removed(self, event: Any) -> None:
         if event.value is self._preview:
             self._preview = None
+        if self._preview_looks is not None and event.value is self._preview_looks[0]:
+            self._preview_looks = None
         if self._task is not None and event.value is self._task.layer:
             self._task.dropped = True
             self.job.cancel()
@@ -183,7 +184,6 @@ class LayerWidget(QWidget):
             self.bar.end("Cancelled.")
             self._offer_finished(task)
         else:
-            self._last = task.run
             self.bar.end(self._summary(task.run))
             if task.preview:
                 self._show_preview(task)
