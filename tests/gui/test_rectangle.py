@@ -10,7 +10,7 @@ from tests.gui.test_denoise import PLACED, open_widget, run
 
 from napari_gradnet import api
 from napari_gradnet.errors import InputError
-from napari_gradnet.widgets._layers import METADATA_KEY
+from napari_gradnet.widgets._layers import METADATA_KEY, view_region
 from napari_gradnet.widgets._rectangle import (
     ask_rectangle,
     find_rectangles,
@@ -99,6 +99,38 @@ def test_other_layers_are_met_where_they_lie(
         rectangle_region(turned, shapes)
     more = viewer.add_image(np.zeros((2, 4, 48, 40), np.uint8))
     assert rectangle_region(more, shapes) == np.s_[0:2, 0:4, 10:21, 10:21]
+
+
+def test_layers_of_other_units_are_met_where_napari_shows_them(
+    viewer: ViewerModel, stack: NDArray[Any]
+) -> None:
+    micro = viewer.add_image(stack, units=("um",) * 3)
+    first = ask_rectangle(viewer, micro)
+    first.add_rectangles(box(4, 4, 12, 12))
+    nano = viewer.add_image(stack, scale=(1000,) * 3, units=("nm",) * 3)
+    expected = np.s_[0:4, 4:13, 4:13]
+    assert rectangle_region(micro, first) == expected
+    assert rectangle_region(nano, first) == expected
+    shapes = ask_rectangle(viewer, micro)  # napari draws wrongly on the first one now
+    assert shapes is not first
+    assert shapes.units == viewer.dims.units == nano.units
+    np.testing.assert_allclose(shapes.data_to_world((1, 2, 3)), (1000, 2000, 3000))
+    shapes.add_rectangles(box(4, 4, 12, 12))
+    assert rectangle_region(micro, shapes) == expected
+    assert rectangle_region(nano, shapes) == expected
+    assert ask_rectangle(viewer, nano) is shapes
+
+
+def test_the_view_is_that_of_the_layers_units(
+    viewer: ViewerModel, stack: NDArray[Any]
+) -> None:
+    micro = viewer.add_image(stack, units=("um",) * 3)
+    nano = viewer.add_image(stack, scale=(1000,) * 3, units=("nm",) * 3)
+    viewer.dims.set_point(0, 2000)
+    micro.corner_pixels = np.array([[0, 47, 39], [0, 47, 39]])  # as napari has it then
+    nano.corner_pixels = np.array([[0, 5, 6], [0, 9, 6]])
+    assert view_region(micro, viewer.dims, "ZYX") == np.s_[2:3, 0:48, 0:40]
+    assert view_region(nano, viewer.dims, "ZYX") == np.s_[2:3, 5:10, 6:7]
 
 
 def test_the_part_is_denoised_in_all_planes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pint  # napari's units are of it
 from napari.utils.transforms import Affine
 
 from napari_gradnet.axes import ImageAxes
@@ -26,6 +27,7 @@ __all__ = [
     "is_preview",
     "result_keywords",
     "shifted",
+    "unit_factors",
     "view_region",
 ]
 
@@ -81,6 +83,35 @@ def _distinct(letters: str) -> str:
     return kept
 
 
+def unit_factors(
+    units: Sequence[Any] | None, wanted: Sequence[Any]
+) -> NDArray[np.float64]:
+    """What coordinates in some units are multiplied by to have others.
+
+    Parameters
+    ----------
+    units : sequence of pint.Unit, optional
+        What they have, in the viewer or a layer; its last dimensions are common.
+    wanted : sequence of pint.Unit
+        What they are to have, in a layer.
+
+    Returns
+    -------
+    ndarray, shape (len(wanted),)
+        One where `units` are none, or no lengths where lengths are wanted.
+    """
+    factors = np.ones(len(wanted))
+    registry = pint.get_application_registry()  # type: ignore[no-untyped-call]
+    pairs = zip(reversed(units or ()), reversed(wanted), strict=False)
+    for d, (has, wants) in enumerate(pairs, 1):
+        # by name: units of two registries cannot be compared
+        names = str(has), str(wants)
+        if names[0] != names[1] and has.dimensionality == wants.dimensionality:
+            first, second = (float(registry.get_base_units(n)[0]) for n in names)
+            factors[-d] = first / second
+    return factors
+
+
 def view_region(layer: Image, dims: Dims, axes: str) -> Region:
     """What is on the screen, as slices of `full_data`.
 
@@ -101,14 +132,18 @@ def view_region(layer: Image, dims: Dims, axes: str) -> Region:
     shape = full_data(layer).shape[: layer.ndim]
     offset = dims.ndim - layer.ndim
     displayed = {d - offset for d in dims.displayed}
-    point = layer.world_to_data(dims.point)
+    # older napari than 0.9 has one unit for all layers
+    factors = unit_factors(getattr(dims, "units", None), layer.units)
+    point = layer.world_to_data(np.asarray(dims.point)[-layer.ndim :] * factors)
     corners = np.asarray(layer.corner_pixels, dtype=float)
+    # they are zero before the layer is drawn, and wrong in a viewer of other units
+    drawn = bool(corners.any()) and np.allclose(factors, 1)
     if layer.multiscale:
         corners = corners * layer.downsample_factors[layer.data_level]
     region = []
     for d, length in enumerate(shape):
         first, last = corners[0, d], corners[1, d]
-        if d in displayed and last > first:
+        if d in displayed and drawn:
             low = int(np.clip(np.floor(first), 0, length - 1))
             high = int(np.clip(np.ceil(last), low, length - 1))
             region.append(slice(low, high + 1))

@@ -8,7 +8,12 @@ import numpy as np
 from napari.layers import Shapes
 
 from napari_gradnet.errors import InputError
-from napari_gradnet.widgets._layers import METADATA_KEY, full_data
+from napari_gradnet.widgets._layers import (
+    METADATA_KEY,
+    PLACE,
+    full_data,
+    unit_factors,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -48,9 +53,7 @@ def ask_rectangle(viewer: ViewerModel, image: Image) -> Shapes:
         A new layer lies on it as it does: turned if it is turned.
     """
     shapes = find_rectangles(viewer)
-    if shapes is None:
-        names = ("scale", "translate", "rotate", "shear", "affine", "units")
-        placed = {name: getattr(image, name) for name in names}
+    if shapes is None or not _has_units_of(viewer, shapes):
         shapes = viewer.add_shapes(
             ndim=image.ndim,
             name=NAME,
@@ -58,12 +61,28 @@ def ask_rectangle(viewer: ViewerModel, image: Image) -> Shapes:
             edge_width=_line_width(image),
             face_color="transparent",
             metadata={METADATA_KEY: _MARK},
-            **placed,
+            **_place(viewer, image),
         )
     viewer.layers.selection.active = shapes
     if viewer.dims.ndisplay == 2:
         shapes.mode = "add_rectangle"
     return shapes
+
+
+def _has_units_of(viewer: ViewerModel, layer: Image | Shapes) -> bool:
+    """Whether a mouse draws on a layer where it points: napari forgets its units."""
+    units = getattr(viewer.dims, "units", None)
+    return bool(np.allclose(unit_factors(units, layer.units), 1))
+
+
+def _place(viewer: ViewerModel, image: Image) -> dict[str, Any]:
+    """Where an image lies, in the viewer's units."""
+    place = {name: getattr(image, name) for name in PLACE}
+    if not _has_units_of(viewer, image):
+        units = viewer.dims.units[-image.ndim :]
+        factors = np.diag([*unit_factors(image.units, units), 1])
+        place |= {"units": units, "affine": factors @ image.affine.affine_matrix}
+    return place
 
 
 def _line_width(image: Image) -> float:
@@ -121,7 +140,8 @@ def _corners(image: Image, shapes: Shapes, vertices: NDArray[Any]) -> NDArray[An
         world = [np.concatenate([np.zeros(missing), point]) for point in world]
     elif missing < 0:
         world = [point[-missing:] for point in world]
-    return np.array([image.world_to_data(point) for point in world], float)
+    factors = unit_factors(shapes.units, image.units)
+    return np.array([image.world_to_data(point * factors) for point in world], float)
 
 
 def _is_turned(corners: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> bool:
