@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QThreadPool
 from tests.gui.conftest import TIMEOUT
 
 from napari_gradnet.events import Event, Progress
@@ -83,6 +83,29 @@ def test_errors_are_an_outcome(qtbot: QtBot, error: Exception) -> None:
     told, outcome = run(qtbot, work())
     assert told == [Other()]
     assert outcome.error is error
+
+
+def test_a_job_waits_for_no_other_one(qtbot: QtBot) -> None:
+    gate = threading.Event()
+
+    def work(*, wait: bool) -> Generator[Event, None, None]:
+        yield Other()
+        if wait:
+            gate.wait(2 * TIMEOUT / 1000)
+
+    pool = QThreadPool.globalInstance()
+    before = pool.maxThreadCount()
+    owner = QObject()
+    others = [Job(owner) for _ in range(before)]
+    for other in others:
+        other.start(work(wait=True))
+    try:
+        assert run(qtbot, work(wait=False))[1] == Outcome()
+        assert all(other.running for other in others)
+    finally:
+        gate.set()
+    qtbot.waitUntil(lambda: not any(j.running for j in others), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: pool.maxThreadCount() <= before, timeout=TIMEOUT)
 
 
 def test_cancelled_work_is_closed_in_its_own_thread(qtbot: QtBot) -> None:

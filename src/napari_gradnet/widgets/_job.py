@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QThreadPool, Signal  # type: ignore[attr-defined]
 
 from napari_gradnet.events import Progress
 
@@ -75,6 +76,10 @@ class Job(QObject):
         self._worker = create_worker(_guarded, work, self._switch, _start_thread=False)
         self._worker.yielded.connect(self._on_event)
         self._worker.returned.connect(self._on_end)
+        # its thread only waits for another one: it takes none from other work, and
+        # waits for none, as it could not even be cancelled then
+        _add_threads(1)
+        self._worker.finished.connect(functools.partial(_add_threads, -1))
         self._worker.start()
 
     def cancel(self) -> None:
@@ -87,6 +92,13 @@ class Job(QObject):
     def _on_end(self, outcome: Outcome) -> None:
         self._worker = None
         self.ended.emit(outcome)
+
+
+def _add_threads(number: int) -> None:
+    """Change how many threads napari's workers have."""
+    pool = QThreadPool.globalInstance()
+    if pool is not None:
+        pool.setMaxThreadCount(pool.maxThreadCount() + number)
 
 
 class _Switch:
