@@ -9,8 +9,10 @@ __all__ = ["denoise_active_layer"]
 
 
 def denoise_active_layer() -> None:
-    """Denoise the active layer as the Denoise widget does at its start."""
+    """Denoise the whole active layer with what the Denoise widget says."""
     from napari.layers import Image
+
+    from napari_gradnet.widgets._task import WHOLE
 
     viewer = current_viewer()
     active = None if viewer is None else viewer.layers.selection.active
@@ -21,4 +23,5 @@ def denoise_active_layer() -> None:
         "napari-gradnet", "Denoise (GradNet)"
     )
     widget.layers.set_layer(active)
+    widget.scope.setCurrentText(WHOLE)  # the form may be open, with another one
     widget.run()

@@ -1,0 +1,43 @@
+"""Commands of the menus, and scripts, that leave the form aside."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from napari.layers._source import layer_source
+from qtpy.QtWidgets import QComboBox
+
+from napari_gradnet.errors import GradNetError
+from napari_gradnet.widgets import _commands, denoise
+from napari_gradnet.widgets._task import VIEW, WHOLE
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+    from pytestqt.qtbot import QtBot
+
+
+def test_the_active_layer_is_denoised_whole(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    stack: NDArray[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = viewer.add_image(stack)
+    scope = QComboBox()
+    qtbot.addWidget(scope)
+    scope.addItems([WHOLE, VIEW])
+    scope.setCurrentText(VIEW)
+    done: list[Any] = []
+    form = SimpleNamespace(
+        layers=SimpleNamespace(set_layer=done.append),
+        scope=scope,
+        run=lambda: done.append(scope.currentText()),
+    )
+    window = SimpleNamespace(add_plugin_dock_widget=lambda *_: (None, form))
+    shown = SimpleNamespace(layers=viewer.layers, window=window)
+    monkeypatch.setattr(_commands, "current_viewer", lambda: shown)
+    _commands.denoise_active_layer()
+    assert done == [layer, WHOLE]
