@@ -41,3 +41,21 @@ def test_the_active_layer_is_denoised_whole(
     monkeypatch.setattr(_commands, "current_viewer", lambda: shown)
     _commands.denoise_active_layer()
     assert done == [layer, WHOLE]
+
+
+def test_files_that_gradnet_does_not_read_are_left_to_the_viewer(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    stack: NDArray[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(denoise, "Scout", lambda *_: None)
+    with layer_source(path="cells.npy"):
+        viewer.add_image(stack, name="cells")
+    widget = denoise.DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    script = widget.python_script()
+    assert "layers['cells']" in script
+    assert "npy" not in script
+    with pytest.raises(GradNetError, match="whole files of TIFF, PNG and JPEG"):
+        widget.command()

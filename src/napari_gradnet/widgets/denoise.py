@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
     from napari_gradnet.widgets._work import Run
 
 __all__ = ["DenoiseWidget"]
+
+
+def _is_read(path: str | Path) -> bool:
+    """Whether gradnet takes files of such a name; other plugins open more."""
+    from napari_gradnet.io import OUTPUT_SUFFIXES
+
+    return Path(path).suffix.lower() in OUTPUT_SUFFIXES
 
 
 class DenoiseWidget(LayerWidget):
@@ -183,7 +191,7 @@ class DenoiseWidget(LayerWidget):
         from_file = (
             not lazy and region is None and guide is None and options.guide is None
         )
-        if path and from_file and not layer.multiscale:
+        if path and from_file and not layer.multiscale and _is_read(path):
             return file_script(self._for_file(options, layer), str(path))
         return layer_script(
             options,
@@ -205,10 +213,10 @@ class DenoiseWidget(LayerWidget):
         layer = self._require_layer()
         options = self.options()
         path = layer.source.path
-        if not path or self.scope.currentText() != WHOLE:
+        if not path or not _is_read(path) or self.scope.currentText() != WHOLE:
             msg = (
-                "the command line works on whole files: use Copy as Python, or save "
-                "the layer and open the file"
+                "the command line works on whole files of TIFF, PNG and JPEG: use "
+                "Copy as Python, or save the layer and open the file"
             )
             raise GradNetError(msg)
         if options.guide is not None or self._guide() is not None:
