@@ -109,3 +109,11 @@ def test_what_was_done_is_not_held(
         return done() is None
 
     qtbot.waitUntil(is_gone, timeout=TIMEOUT)
+
+
+def test_errors_advise_what_a_form_has() -> None:
+    error: GradNetError = InputError(nonfinite_message(np.full((3, 3), np.nan)))
+    assert sentence_of(error).endswith(": repair them")
+    with pytest.raises(GradNetError, match="give sigma") as small:
+        api.estimate_noise(np.zeros((2, 2)))
+    assert sentence_of(small.value).endswith("are needed")

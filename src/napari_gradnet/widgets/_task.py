@@ -36,6 +36,13 @@ WHOLE, VIEW, RECTANGLE = "whole stack", "current view", "drawn rectangle"
 LAZY = "each plane when it is shown"
 
 
+#: What errors advise and no form has.
+_OF_SCRIPTS = (
+    ", or keep them out of the way with nan='keep'",
+    "; give sigma instead",
+)
+
+
 @dataclass
 class _Task:
     """What is under way; `place` is that of the result, by the layer at the start."""
@@ -146,7 +153,7 @@ class LayerWidget(QWidget):
             region = self._region(layer, preview=preview)
             run = self._make_run(full_data(layer), region)
         except GradNetError as error:
-            show_error(str(error))
+            show_error(sentence_of(error))
             return
         keywords = result_keywords(layer, "", {}, region)
         place = {k: keywords[k] for k in (*PLACE, "axis_labels") if k in keywords}
@@ -272,5 +279,8 @@ def _fits(layer: Image, run: Run, keywords: dict[str, Any]) -> bool:
 def sentence_of(error: Exception) -> str:
     """Say an error; those of this package say what to do themselves."""
     if isinstance(error, GradNetError):
-        return str(error)
+        text = str(error)
+        for remedy in _OF_SCRIPTS:
+            text = text.replace(remedy, "")
+        return text
     return f"the work failed: {type(error).__name__}: {error}"

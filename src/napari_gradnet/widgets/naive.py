@@ -21,6 +21,7 @@ from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._naive_work import NaiveOptions, NaiveRun, iter_estimate
 from napari_gradnet.widgets._noise_plot import NoisePlot
 from napari_gradnet.widgets._parts import note
+from napari_gradnet.widgets._task import sentence_of
 from napari_gradnet.widgets._timing import in_words
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class NaiveWidget(LiveWidget):
             self._estimate_again = False
             self._estimate()
         elif outcome.error is not None:
-            self.told.setText(str(outcome.error))
+            self.told.setText(sentence_of(outcome.error))
         elif outcome.value is not None:
             self._show_noise(outcome.value)
             self._on_change()
