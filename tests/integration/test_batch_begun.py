@@ -188,3 +188,18 @@ def test_a_file_of_the_same_name_is_not_called_changed(folder: Path) -> None:
     # the same file that lies elsewhere now
     (folder / "in").rename(folder / "moved")
     assert api.denoise_files("moved", "out", **OPTIONS).count("skipped") == 1
+
+
+def test_a_dry_run_tells_names_that_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "in" / "s.tif").rename(folder / "in" / "s.ome.tif")
+    assert main(["batch", "in", "-o", "out", "--naive", "median", "--dry-run"]) == 1
+    assert "s.ome.tif" in capsys.readouterr().out
+    assert not (folder / "out").exists()
+
+
+def test_volumes_tell_what_was_left_out(folder: Path) -> None:
+    tifffile.imwrite("in/s.tif", np.ones((5, 40), np.uint16), append=True)
+    (file,) = api.denoise_files("in", "out", **OPTIONS, **ZARR).files
+    assert "of 2 image series only the first" in file.message

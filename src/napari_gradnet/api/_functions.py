@@ -39,7 +39,8 @@ def gradient(
     Returns
     -------
     ndarray, shape of `image`
-        float32 (float64 for float64 input), in the units of `image`.
+        float32 (float64 for float64 input), in the units of `image`. Alpha is as it
+        was.
 
     Raises
     ------
@@ -50,7 +51,12 @@ def gradient(
     checked, _ = resolve_axes(array.shape, axes)
     check_dtype(array.dtype)
     rows, columns = checked.axes.index("Y"), checked.axes.index("X")
-    return sobel_gradient(array, kind, plane_axes=(rows, columns))
+    result = sobel_gradient(array, kind, plane_axes=(rows, columns))
+    samples = checked.axes.find("S")
+    if samples >= 0 and array.shape[samples] == 4:  # noqa: PLR2004 - red, green, blue, alpha
+        alpha = (slice(None),) * samples + (3,)
+        result[alpha] = array[alpha]
+    return result
 
 
 def describe_noise(

@@ -19,7 +19,8 @@ from napari_gradnet.batch.journal import JOURNAL_NAME
 from napari_gradnet.batch.opening import compare
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.batch.run import checked_workers, make_job
-from napari_gradnet.io import open_image
+from napari_gradnet.io import check_like, open_image
+from napari_gradnet.values import output_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +87,12 @@ def plan_batch(
         try:
             standing = _standing(task, entries)
             with open_image(task.source, axes=task.options.axes) as image:
+                if task.options.format == "same" and not task.is_zarr:
+                    wanted = task.options.dtype
+                    if task.options.gradient is not None:
+                        wanted = "float32"
+                    dtype = output_dtype(wanted, image.dtype)
+                    check_like(image, task.target, dtype=dtype)
                 values = image.nbytes // image.dtype.itemsize
                 if key not in rates:
                     rates[key] = _values_a_second(task, image)

@@ -23,7 +23,7 @@ from napari_gradnet.batch.volume_samples import (
 )
 from napari_gradnet.batch.volume_state import VolumeState
 from napari_gradnet.errors import InputError
-from napari_gradnet.io import open_image
+from napari_gradnet.io import join_messages, open_image
 from napari_gradnet.io.volumes import (
     ZarrLayout,
     ZarrSource,
@@ -278,7 +278,7 @@ class VolumeJob(Job):
         message = ""
         if not self._done:
             opened = self._open
-            message = opened.plan.message
+            message = join_messages(opened.image.message, opened.plan.message)
             _check_store(self._part)
             remove_leftovers(self._part)
             image = opened.image

@@ -71,6 +71,7 @@ def test_a_gradient_keeps_alpha(tmp_path: Path, rng: np.random.Generator) -> Non
     want = sobel_gradient(stack[..., :3], plane_axes=(1, 2))
     np.testing.assert_array_equal(got[..., :3], want)
     np.testing.assert_array_equal(got[..., 3], stack[..., 3])
+    np.testing.assert_array_equal(got, api.gradient(stack, axes="TYXS"))
     path, output = tmp_path / "a.tif", tmp_path / "b.tif"
     tifffile.imwrite(path, stack, photometric="rgb", extrasamples=["unassalpha"])
     api.gradient_file(path, output)
