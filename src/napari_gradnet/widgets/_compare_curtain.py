@@ -20,7 +20,7 @@ from napari_gradnet.widgets._compare_view import (
     grid_of,
     rows_and_columns_shown,
 )
-from napari_gradnet.widgets._layers import full_data, result_keywords
+from napari_gradnet.widgets._layers import full_data, result_keywords, unit_factors
 from napari_gradnet.widgets._lazy_planes import LazyPlanes
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Curtain:
         self._had_grid, grid_of(viewer).enabled = grid_of(viewer).enabled, False
         self._scene = Scene(viewer, (left, right))
         self._levels: list[Any] | None = None
-        self._data: Any = None
+        self._data: Any
         self._take_data()
         self._width = int(self._data.shape[right.ndim - 1])
         # at any column it is on the straight line between these
@@ -178,7 +178,13 @@ class Curtain:
         return line
 
     def _line_width(self) -> float:
-        return _LINE / max(float(camera_of(self._viewer).zoom), 1e-9)
+        pixel = 1 / max(float(camera_of(self._viewer).zoom), 1e-9)
+        return _LINE * pixel * float(self._factors()[-1])
+
+    def _factors(self) -> Any:
+        """From the units of the viewer to those of the right layer."""
+        units = getattr(self._viewer.dims, "units", None)
+        return unit_factors(units, self.layers[1].units)
 
     def _on_zoom(self, _: Any = None) -> None:
         self.line.edge_width = self._line_width()
@@ -222,7 +228,7 @@ class Curtain:
         """Column of the right layer under a place in the world, from its edge."""
         right = self.layers[1]
         place = np.asarray(position, dtype=float)[-right.ndim :]
-        return float(right.world_to_data(place)[-1]) + 0.5
+        return float(right.world_to_data(place * self._factors())[-1]) + 0.5
 
     def _is_near(self, position: Any) -> bool:
         right = self.layers[1]
@@ -230,7 +236,7 @@ class Curtain:
         column = np.zeros((2, right.ndim))
         column[1, -1] = 1
         first, second = (np.asarray(right.data_to_world(p)) for p in column)
-        pixel = float(np.linalg.norm(second - first))
+        pixel = float(np.linalg.norm((second - first) / self._factors()))
         return off * pixel * float(camera_of(self._viewer).zoom) <= _REACH
 
     def _on_hover(self, viewer: Any, event: Any) -> None:

@@ -20,6 +20,7 @@ from napari_gradnet.axes import ImageAxes
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.events import Event, Progress
 from napari_gradnet.widgets._job import Job, Outcome
+from napari_gradnet.widgets._layers import unit_factors
 from napari_gradnet.widgets._lazy_planes import LazyPlanes
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class PlaneServer(QObject):
         displayed = {d - offset for d in dims.displayed}
         if {d for d, a in enumerate(planes.axes.axes) if a in "YX"} != displayed:
             return None
-        point = layer.world_to_data(dims.point)
+        factors = unit_factors(getattr(dims, "units", None), layer.units)
+        point = layer.world_to_data(np.asarray(dims.point)[-layer.ndim :] * factors)
         return tuple(
             int(np.clip(np.rint(point[d]), 0, planes.shape[d] - 1))
             for d, a in enumerate(planes.axes.axes)
