@@ -79,11 +79,11 @@ class InputList(QWidget):
             "Remove": self.remove,
         }
         row = QHBoxLayout()
-        for text, action in self.buttons.items():
-            button = QPushButton(text)
-            button.clicked.connect(action)
+        made = {text: QPushButton(text) for text in self.buttons}
+        for text, button in made.items():
+            button.clicked.connect(self.buttons[text])
             row.addWidget(button)
-        self.remove_button = button  # the last one
+        self.remove_button = made["Remove"]
         self.remove_button.setToolTip("Remove what is selected; Ctrl+A selects all")
         self.list.itemSelectionChanged.connect(self._on_selected)
         self._on_selected()
