@@ -200,6 +200,8 @@ def test_a_dry_run_tells_names_that_cannot_be_written(
 
 
 def test_volumes_tell_what_was_left_out(folder: Path) -> None:
-    tifffile.imwrite("in/s.tif", np.ones((5, 40), np.uint16), append=True)
-    (file,) = api.denoise_files("in", "out", **OPTIONS, **ZARR).files
-    assert "of 2 image series only the first" in file.message
+    with tifffile.TiffWriter("in/s.tif") as file:
+        file.write(np.ones((3, 40, 40), np.uint16), photometric="minisblack")
+        file.write(np.ones((5, 40), np.uint16), photometric="minisblack")
+    (done,) = api.denoise_files("in", "out", **OPTIONS, **ZARR).files
+    assert "of 2 image series only the first" in done.message

@@ -86,7 +86,8 @@ class Book:
         """Take a task into the batch."""
         size = task.num_bytes
         with self._guard:
-            self._numbers[task.name] = len(self._numbers) + 1
+            # a watched file that has changed comes again
+            self._numbers.setdefault(task.name, len(self._numbers) + 1)
             self._sizes[task.name] = size
         self._remaining.wait(size)
         self._tell(task, "queued")

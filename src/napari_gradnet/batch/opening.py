@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_gradnet.batch.identity import differences
 from napari_gradnet.errors import FileFormatError, InputError
+from napari_gradnet.io import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -157,7 +158,7 @@ def compare(task: Task, entry: Entry, fingerprint: Mapping[str, Any]) -> None:
 
 def _clean_temporaries(output: Path) -> None:
     """Remove what a killed run left beside an output under a temporary name."""
-    pattern = re.compile(re.escape(f".{output.name[:120]}.") + r"[0-9a-f]{12}\.part")
+    pattern = re.compile(re.escape(f".{short_name(output.name)}.") + r"[0-9a-f]{12}\.part")
     with contextlib.suppress(OSError):
         for path in output.parent.iterdir():
             if pattern.fullmatch(path.name):
