@@ -36,9 +36,10 @@ def _loss(header: Any) -> str:
 def _training(record: dict[str, Any]) -> str:
     config = record["config"]
     how = config["training"]
+    cores = "both cores" if how["num_threads"] == 2 else "one core"
     return (
         f"{record['steps']:,} steps, {record['patches']:,} patches of "
-        f"{how['patch_size']} pixels, {record['seconds'] / 60:.0f} minutes on one core "
+        f"{how['patch_size']} pixels, {record['seconds'] / 60:.0f} minutes on {cores} "
         f"of a busy 2-core CPU; {how['optimizer']}, loss {config['loss']['pixel']}. "
         f"Validation PSNR {record['validation_psnr']:.2f} dB."
     )
