@@ -102,15 +102,20 @@ def test_only_what_is_shown_is_denoised(
     ready = [layer.data.is_ready((z,)) for z in range(4)]
     assert ready == [False, True, False, False]
     np.testing.assert_allclose(layer.data[1], expected[1], atol=1)
+    gate = threading.Event()
+    watched.then = lambda _: gate.wait(TIMEOUT / 1000)
     viewer.dims.set_current_step(0, 3)
     assert not layer.visible  # the GUI thread does not wait for it
     assert not layer.data.is_ready((3,))
+    gate.set()
     qtbot.waitUntil(lambda: layer.visible, timeout=TIMEOUT)
     np.testing.assert_allclose(layer._slice.image.raw, expected[3], atol=1)
+    gate.clear()
     viewer.dims.set_current_step(0, 0)
     layer.visible = True  # somebody is impatient
     assert not layer.data.is_ready((0,))
     assert not layer.visible
+    gate.set()
     qtbot.waitUntil(lambda: layer.visible, timeout=TIMEOUT)
     np.testing.assert_allclose(layer._slice.image.raw, expected[0], atol=1)
     viewer.dims.set_current_step(0, 1)
