@@ -65,6 +65,17 @@ def test_a_duplicate_computes_its_planes_as_well(
     viewer.layers.clear()
 
 
+def test_nothing_is_computed_for_a_layer_that_was_removed(
+    viewer: ViewerModel, counted: Counted, lazy: Image
+) -> None:
+    server = lazy.data.server
+    viewer.layers.remove(lazy)
+    assert lazy.data.server is None
+    viewer.dims.set_current_step(0, 1)
+    assert not server.job.running
+    assert len(counted.seen) == 1
+
+
 def test_parts_of_planes_are_those_of_the_whole() -> None:
     counted = Counted((3, 5, 6))
     planes = LazyPlanes(counted.lazy, ImageAxes("ZYX", (3, 5, 6)))
