@@ -53,7 +53,7 @@ def gradient(
     rows, columns = checked.axes.index("Y"), checked.axes.index("X")
     result = sobel_gradient(array, kind, plane_axes=(rows, columns))
     samples = checked.axes.find("S")
-    if samples >= 0 and array.shape[samples] == 4:  # noqa: PLR2004 - red, green, blue, alpha
+    if samples >= 0 and array.shape[samples] == 4:  # with alpha
         alpha = (slice(None),) * samples + (3,)
         result[alpha] = array[alpha]
     return result

@@ -158,7 +158,9 @@ def compare(task: Task, entry: Entry, fingerprint: Mapping[str, Any]) -> None:
 
 def _clean_temporaries(output: Path) -> None:
     """Remove what a killed run left beside an output under a temporary name."""
-    pattern = re.compile(re.escape(f".{short_name(output.name)}.") + r"[0-9a-f]{12}\.part")
+    pattern = re.compile(
+        re.escape(f".{short_name(output.name)}.") + r"[0-9a-f]{12}\.part"
+    )
     with contextlib.suppress(OSError):
         for path in output.parent.iterdir():
             if pattern.fullmatch(path.name):
