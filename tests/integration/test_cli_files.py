@@ -188,6 +188,21 @@ def test_the_input_is_never_replaced(tmp_path: Path, grey: str) -> None:
     assert path.read_bytes() == before
 
 
+def test_another_input_is_never_replaced(
+    tmp_path: Path, grey: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, out = (tmp_path / n for n in ("a.tif", "b.tif", "out"))
+    for path in (first, second):
+        tifffile.imwrite(path, counts((24, 28)))
+    out.mkdir()
+    (out / "a.tif").symlink_to(second)
+    before = second.read_bytes()
+    assert run("denoise", first, second, "-o", out, "--model", grey, "--overwrite") == 1
+    assert f"{out / 'a.tif'} is the input {second} as well" in capsys.readouterr().err
+    assert second.read_bytes() == before
+    assert names(out) == ["a.tif", "b.tif"]
+
+
 def test_many_files_one_of_them_bad(
     tmp_path: Path, grey: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

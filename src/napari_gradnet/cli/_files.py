@@ -9,7 +9,7 @@ import click
 
 from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.cli._progress import ProgressBar
-from napari_gradnet.errors import GradNetError
+from napari_gradnet.errors import GradNetError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -112,6 +112,22 @@ def output_paths(
     return [output / name for name in names]
 
 
+def _identity(path: Path) -> tuple[int, int] | str:
+    """What a file has in common with its links."""
+    try:
+        state = path.stat()
+    except OSError:
+        return str(path)
+    return (state.st_dev, state.st_ino) if state.st_ino else str(path.resolve())
+
+
+def _check_output(output: Path, source: Path | None, own: Path) -> None:
+    """Refuse to replace another input; of the own one the writer tells."""
+    if source is not None and source != own:
+        msg = f"{output} is the input {source} as well: choose another output folder"
+        raise InputError(msg)
+
+
 def process_files(
     inputs: tuple[Path, ...],
     outputs: list[Path],
@@ -125,8 +141,10 @@ def process_files(
         Exit code: 0, or 1 when a file failed.
     """
     failed = 0
+    sources = {_identity(path): path for path in inputs}
     for path, output in zip(inputs, outputs, strict=True):
         try:
+            _check_output(output, sources.get(_identity(output)), path)
             with ProgressBar(path.name) as bar:
                 message = work(path, output, bar)
             note = f" ({message})" if message else ""
