@@ -136,14 +136,14 @@ def view_region(layer: Image, dims: Dims, axes: str) -> Region:
     factors = unit_factors(getattr(dims, "units", None), layer.units)
     point = layer.world_to_data(np.asarray(dims.point)[-layer.ndim :] * factors)
     corners = np.asarray(layer.corner_pixels, dtype=float)
-    # they are zero before the layer is drawn, and wrong in a viewer of other units
-    drawn = bool(corners.any()) and np.allclose(factors, 1)
+    # a dimension's are zero before it is drawn, and wrong in a viewer of other units
+    drawn = corners.any(axis=0) & np.allclose(factors, 1)
     if layer.multiscale:
         corners = corners * layer.downsample_factors[layer.data_level]
     region = []
     for d, length in enumerate(shape):
         first, last = corners[0, d], corners[1, d]
-        if d in displayed and drawn:
+        if d in displayed and drawn[d]:
             low = int(np.clip(np.floor(first), 0, length - 1))
             high = int(np.clip(np.ceil(last), low, length - 1))
             region.append(slice(low, high + 1))
