@@ -137,7 +137,7 @@ def view_region(layer: Image, dims: Dims, axes: str) -> Region:
     point = layer.world_to_data(np.asarray(dims.point)[-layer.ndim :] * factors)
     corners = np.asarray(layer.corner_pixels, dtype=float)
     # a dimension's are zero before it is drawn, and wrong in a viewer of other units
-    drawn = corners.any(axis=0) & np.allclose(factors, 1)
+    drawn = np.asarray(corners.any(axis=0) & np.allclose(factors, 1))
     if layer.multiscale:
         corners = corners * layer.downsample_factors[layer.data_level]
     region = []

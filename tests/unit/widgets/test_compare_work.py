@@ -87,7 +87,8 @@ def test_trials_are_those_of_the_api(
     clean[1] = (1000 + 500 * grey_photo[200:264, 100:164]).astype(np.uint16)
     events, _ = run(work.iter_trials(stack, "ZYX", region, candidates, clean))
     trials = [e for e in events if isinstance(e, work.Trial)]
-    assert [t.candidate.label for t in trials] == ["grey", "median", "missing", "gaussian"]
+    labels = [t.candidate.label for t in trials]
+    assert labels == ["grey", "median", "missing", "gaussian"]
     assert events[-1] == Progress(4, 4, "method")
     network, median, missing, _ = trials
     assert missing.image is None
