@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["differences", "file_identity"]
+__all__ = ["differences", "file_identity", "file_node"]
 
 #: Bytes that are hashed at the beginning, the middle and the end of a file.
 _PART = 1 << 16
@@ -42,6 +42,15 @@ def file_identity(path: Path) -> dict[str, Any]:
             file.seek(start)
             digest.update(file.read(_PART))
     return {"size": size, "mtime_ns": state.st_mtime_ns, "hash": digest.hexdigest()}
+
+
+def file_node(path: Path) -> tuple[int, int] | None:
+    """What a file or folder has in common with its links; None where nothing is."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino) if state.st_ino else None
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from napari_gradnet.batch.failures import explain_failure
+from napari_gradnet.batch.identity import file_node
 from napari_gradnet.batch.lists import read_list
 from napari_gradnet.batch.search import (
     NO_FILE,
@@ -149,14 +150,14 @@ def _add(tasks: dict[str, Task], task: Task) -> None:
 def _check_outputs(tasks: dict[str, Task], folder: Path) -> None:
     """Refuse outputs that lie elsewhere or whose writing would harm an input."""
     root = folder.resolve()
-    sources = {_identity(t.source): t.source for t in tasks.values()}
+    sources = {file_node(t.source): t.source for t in tasks.values()}
     sources.pop(None, None)
     real = {_real(t.source) for t in tasks.values()}
     around = {p for r in {r.parent for r in real} for p in (r, *r.parents)}
     parents: set[Path] = set()
     for task in tasks.values():
         # links of an output may lead to the input of another one
-        source = sources.get(_identity(task.target))
+        source = sources.get(file_node(task.target))
         if source is not None:
             also = "" if source == task.target else f", by a link {source},"
             msg = (
@@ -189,15 +190,6 @@ def _check_outputs(tasks: dict[str, Task], folder: Path) -> None:
 def _real(path: Path) -> Path:
     """Follow links; a circle of them is no error here, unlike for `Path.resolve`."""
     return Path(os.path.realpath(path))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What a file or folder has in common with its links; None where nothing is."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return (state.st_dev, state.st_ino) if state.st_ino else None
 
 
 def _find(name: str, folder: Path, options: BatchOptions) -> Iterator[Task]:

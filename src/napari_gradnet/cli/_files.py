@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_gradnet.batch.failures import explain_failure
+from napari_gradnet.batch.identity import file_node
 from napari_gradnet.cli._progress import ProgressBar
 from napari_gradnet.errors import GradNetError, InputError
 
@@ -112,15 +113,6 @@ def output_paths(
     return [output / name for name in names]
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
-    """What a file has in common with its links."""
-    try:
-        state = path.stat()
-    except OSError:
-        return str(path)
-    return (state.st_dev, state.st_ino) if state.st_ino else str(path.resolve())
-
-
 def _check_output(output: Path, source: Path | None, own: Path) -> None:
     """Refuse to replace another input; of the own one the writer tells."""
     if source is not None and source != own:
@@ -141,10 +133,11 @@ def process_files(
         Exit code: 0, or 1 when a file failed.
     """
     failed = 0
-    sources = {_identity(path): path for path in inputs}
+    sources = {file_node(path): path for path in inputs}
+    sources.pop(None, None)
     for path, output in zip(inputs, outputs, strict=True):
         try:
-            _check_output(output, sources.get(_identity(output)), path)
+            _check_output(output, sources.get(file_node(output)), path)
             with ProgressBar(path.name) as bar:
                 message = work(path, output, bar)
             note = f" ({message})" if message else ""
