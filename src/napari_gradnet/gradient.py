@@ -10,7 +10,7 @@ eq. 1-3. The paper prints ``+1`` at the top right of ``S_V``, a slip for ``-1``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -57,6 +57,7 @@ def sobel_gradient(
     kind: GradientKind = "magnitude",
     *,
     plane_axes: tuple[int, int] = (-2, -1),
+    samples_axis: int | None = None,
 ) -> NDArray[np.floating]:
     """Unnormalised Sobel gradient of every plane of an image.
 
@@ -70,6 +71,9 @@ def sobel_gradient(
         downwards.
     plane_axes : tuple of int
         The axes of rows and columns.
+    samples_axis : int, optional
+        The axis of colour samples. The last of four, alpha, stays as it is: a gradient
+        of it would make all flat parts transparent.
 
     Returns
     -------
@@ -101,7 +105,15 @@ def sobel_gradient(
     if array.dtype.kind not in "biuf":
         msg = f"a gradient needs real numbers, this array has dtype {array.dtype}"
         raise InputError(msg)
-    rows, columns = _plane_axes(plane_axes, array.ndim)
+    result = _of_kind(array, kind, *_plane_axes(plane_axes, array.ndim))
+    if samples_axis is not None and array.shape[samples_axis] == 4:
+        np.moveaxis(result, samples_axis, 0)[3] = np.moveaxis(array, samples_axis, 0)[3]
+    return result
+
+
+def _of_kind(
+    array: NDArray[Any], kind: GradientKind, rows: int, columns: int
+) -> NDArray[np.floating]:
     dtype = np.result_type(array.dtype, np.float32)
     # where both gradients nearly vanish, rounding alone would turn the direction
     exact = np.float64 if kind == "orientation" else dtype

@@ -51,12 +51,8 @@ def gradient(
     checked, _ = resolve_axes(array.shape, axes)
     check_dtype(array.dtype)
     rows, columns = checked.axes.index("Y"), checked.axes.index("X")
-    result = sobel_gradient(array, kind, plane_axes=(rows, columns))
-    samples = checked.axes.find("S")
-    if samples >= 0 and array.shape[samples] == 4:  # with alpha
-        alpha = (slice(None),) * samples + (3,)
-        result[alpha] = array[alpha]
-    return result
+    samples = checked.axes.index("S") if checked.is_rgb else None
+    return sobel_gradient(array, kind, plane_axes=(rows, columns), samples_axis=samples)
 
 
 def describe_noise(

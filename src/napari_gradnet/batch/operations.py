@@ -161,7 +161,7 @@ class _NaiveWork(PlaneWork):
 
 
 def plane_gradient(plane: NDArray[Any], kind: GradientKind) -> NDArray[np.float32]:
-    """Sobel gradient of a plane.
+    """Sobel gradient of a plane; alpha passes through.
 
     Parameters
     ----------
@@ -173,13 +173,10 @@ def plane_gradient(plane: NDArray[Any], kind: GradientKind) -> NDArray[np.float3
     Returns
     -------
     ndarray of float32, shape of `plane`
-        Alpha is as it was: a gradient of it would make all flat parts transparent.
     """
-    gradient = sobel_gradient(plane, kind, plane_axes=(0, 1))
-    gradient = gradient.astype(np.float32, copy=False)
-    if plane.shape[2:] == (4,):
-        gradient[..., 3] = plane[..., 3]
-    return gradient
+    samples = 2 if plane.ndim == 3 else None
+    gradient = sobel_gradient(plane, kind, plane_axes=(0, 1), samples_axis=samples)
+    return gradient.astype(np.float32, copy=False)
 
 
 class GradientOperation(Operation):
