@@ -99,13 +99,18 @@ def test_dask_takes_one_plane_at_a_time() -> None:
     assert [planes.is_ready((c,)) for c in range(4)] == [False, False, True, False]
 
 
-def test_the_curtain_computes_what_is_shown_in_the_background(
-    qtbot: QtBot, viewer: ViewerModel, counted: Counted, lazy: Image
-) -> None:
+def compare(qtbot: QtBot, viewer: ViewerModel, lazy: Image) -> CompareWidget:
     widget = CompareWidget(viewer)
     qtbot.addWidget(widget)
     widget.before.set_layer(viewer.layers["noisy"])
     widget.after.set_layer(lazy)
+    return widget
+
+
+def test_the_curtain_computes_what_is_shown_in_the_background(
+    qtbot: QtBot, viewer: ViewerModel, counted: Counted, lazy: Image
+) -> None:
+    widget = compare(qtbot, viewer, lazy)
     widget.curtain_button.click()
     cut = viewer.layers["lazy (curtain)"]
     assert cut.visible
@@ -131,10 +136,7 @@ def test_the_curtain_computes_what_is_shown_in_the_background(
 def test_the_removed_noise_computes_the_plane_on_the_screen(
     qtbot: QtBot, viewer: ViewerModel, counted: Counted, lazy: Image
 ) -> None:
-    widget = CompareWidget(viewer)
-    qtbot.addWidget(widget)
-    widget.before.set_layer(viewer.layers["noisy"])
-    widget.after.set_layer(lazy)
+    widget = compare(qtbot, viewer, lazy)
     widget.noise.scope.setCurrentIndex(1)
     viewer.dims.set_current_step(0, 9)
     qtbot.waitUntil(lambda: lazy.visible, timeout=TIMEOUT)

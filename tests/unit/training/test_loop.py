@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from tests.unit.training.running import run
 
 from napari_gradnet.bundle import load_model, read_header
 from napari_gradnet.errors import ConfigError
-from napari_gradnet.events import drain
 from napari_gradnet.training.checkpoint import load_checkpoint
 from napari_gradnet.training.events import (
     CheckpointSaved,
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
     Config = Callable[..., dict[str, Any]]
     Start = Callable[..., Any]
-
-
-def run(trainer: Any) -> list[Any]:
-    events: list[Any] = []
-    drain(trainer.run(), events.append)
-    return events
 
 
 def losses(events: list[Any]) -> list[float]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from tests.unit.training.running import run
 
 from napari_gradnet.bundle import read_header
 from napari_gradnet.errors import TrainingError
-from napari_gradnet.events import drain
 from napari_gradnet.training.checkpoint import load_checkpoint
 from napari_gradnet.training.events import Restarted, StepDone, Validated
 
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
     Config = Callable[..., dict[str, Any]]
     Start = Callable[..., Any]
-
-
-def run(trainer: Any) -> list[Any]:
-    events: list[Any] = []
-    drain(trainer.run(), events.append)
-    return events
 
 
 def poison(trainer: Any, calls: set[int]) -> None:
