@@ -72,7 +72,7 @@ class GaussianNoise(_Noise):
 
 
 class PoissonNoise(_Noise):
-    """Shot noise: the image scaled to max = peak, then Poisson (DN-ResNet)."""
+    """Shot noise: full scale becomes `peak` photons, then Poisson (DN-ResNet)."""
 
     _ranges = ("peak",)
     kind: Literal["poisson"] = "poisson"
