@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 import tifffile
 
 from napari_gradnet import api
+from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.batch.journal import JOURNAL_NAME
+from napari_gradnet.batch.local import LocalEngine
 from napari_gradnet.batch.volume import VolumeJob
 from napari_gradnet.cli import main
 from napari_gradnet.io import open_image
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_gradnet.batch.job import Job
 
 OPTIONS: dict[str, Any] = {"naive": "gaussian", "sigma": 20, "workers": 1}
 ZARR: dict[str, Any] = {
@@ -60,6 +65,23 @@ def failing_at_last(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(VolumeJob, "compute", fail)
 
 
+def nothing_before_the_stop(monkeypatch: pytest.MonkeyPatch, kind: type[Job]) -> None:
+    """Let the first unit wait until the run is cancelled."""
+    compute, iter_run = kind.compute, LocalEngine.iter_run
+    engines: list[LocalEngine] = []
+
+    def note(self: LocalEngine, *arguments: Any) -> Any:
+        engines.append(self)
+        return iter_run(self, *arguments)
+
+    def wait(self: Job, unit: str, data: Any) -> Any:
+        assert engines[-1]._stop.wait(60)
+        return compute(self, unit, data)
+
+    monkeypatch.setattr(LocalEngine, "iter_run", note)
+    monkeypatch.setattr(kind, "compute", wait)
+
+
 def count_units(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The units that are worked on from now on."""
     compute = VolumeJob.compute
@@ -87,21 +109,22 @@ def let_it_fail(folder: Path) -> None:
         assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
 
 
-def let_another_appear(folder: Path, *, remove: bool = True) -> None:
-    noise = VolumeJob.noise
+def let_another_appear(
+    folder: Path, kind: type[Job], name: str, layout: dict[str, Any]
+) -> None:
+    """Let a folder of the output's name appear when all units are done."""
+    noise = kind.noise
 
-    def appear(self: VolumeJob) -> Any:
-        (folder / VOLUME).mkdir()
+    def appear(self: Job) -> Any:
+        (folder / name).mkdir()
         return noise(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VolumeJob, "noise", appear)
-        assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
-    if remove:
-        (folder / VOLUME).rmdir()
+        patch.setattr(kind, "noise", appear)
+        assert api.denoise_files("in", "out", **OPTIONS, **layout).count("failed") == 1
 
 
-@pytest.mark.parametrize("accident", [lose_the_end, let_it_fail, let_another_appear])
+@pytest.mark.parametrize("accident", [lose_the_end, let_it_fail])
 def test_units_whose_data_are_gone_are_done_again(
     folder: Path, accident: Callable[[Path], None]
 ) -> None:
@@ -135,20 +158,71 @@ def test_what_a_full_disk_stopped_goes_on(
         api.denoise_files("in", "out", **OPTIONS, **ZARR)
     units = count_units(monkeypatch)
     assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("done") == 1
-    assert 0 < len(units) < 3
+    assert len(units) == 1
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), None])
+def test_what_is_computed_is_written_though_another_unit_fails(
+    folder: Path, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two units are ready and not written when the third fails."""
+    failed = threading.Event()
+    write = VolumeJob.write
+
+    def wait(self: VolumeJob, unit: str, result: Any) -> Any:
+        assert failed.wait(60)
+        return write(self, unit, result)
+
+    compute = VolumeJob.compute
+    calls: list[str] = []
+
+    def fail(self: VolumeJob, unit: str, data: Any) -> Any:
+        calls.append(unit)
+        if len(calls) == 3:
+            failed.set()
+            raise error or RuntimeError("of the GPU")
+        return compute(self, unit, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VolumeJob, "write", wait)
+        patch.setattr(VolumeJob, "compute", fail)
+        assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
+    units = count_units(monkeypatch)
+    assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("done") == 1
+    assert len(units) == (1 if error else 3)
+
+
+@pytest.mark.parametrize("layout", [ZARR, {}])
+def test_what_could_not_get_its_name_gets_it_in_the_next_run(
+    folder: Path, layout: dict[str, Any]
+) -> None:
+    """Somebody else's file appeared: all the work was done and is kept."""
+    kind = VolumeJob if layout else ImageJob
+    name = VOLUME if layout else "out/s.tif"
+    api.denoise_files("in", "out", **OPTIONS, **layout)
+    expected = pixels(name)
+    shutil.rmtree("out")
+    let_another_appear(folder, kind, name, layout)
+    assert api.denoise_files("in", "out", **OPTIONS, **layout).count("failed") == 1
+    (folder / name).rmdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "compute", None)  # nothing is computed again
+        assert api.denoise_files("in", "out", **OPTIONS, **layout).count("done") == 1
+    assert np.array_equal(pixels(name), expected)
+    assert not list((folder / "out").glob(".s*"))
 
 
 @pytest.mark.parametrize("layout", [ZARR, {}])
 def test_a_restart_that_was_stopped_can_go_on(
-    folder: Path, layout: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    folder: Path, layout: dict[str, Any]
 ) -> None:
     api.denoise_files("in", "out", **OPTIONS, **layout)
     again = {**OPTIONS, "sigma": 30}
-    events = api.iter_denoise_files("in", "out", restart=True, **again, **layout)
-    for event in events:
-        if event.state == "started":
-            break
-    events.close()
+    with pytest.MonkeyPatch.context() as patch:
+        nothing_before_the_stop(patch, VolumeJob if layout else ImageJob)
+        events = api.iter_denoise_files("in", "out", restart=True, **again, **layout)
+        assert [next(events).state, next(events).state] == ["queued", "started"]
+        events.close()
     assert api.denoise_files("in", "out", **again, **layout).count("done") == 1
     (output,) = (p for p in (folder / "out").iterdir() if p.name.startswith("s."))
     (folder / "other").mkdir()
@@ -170,7 +244,7 @@ def test_a_dry_run_knows_what_was_done(
 
 
 def test_an_output_of_somebody_else_is_never_taken_for_ours(folder: Path) -> None:
-    let_another_appear(folder, remove=False)
+    let_another_appear(folder, VolumeJob, VOLUME, ZARR)
     assert api.denoise_files("in", "out", **OPTIONS, **ZARR).count("failed") == 1
     assert not any((folder / VOLUME).iterdir())
 

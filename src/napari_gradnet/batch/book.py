@@ -223,13 +223,14 @@ class Book:
 
     def close(self, run: FileRun) -> None:
         """End a run: complete it, or tell why it failed."""
+        final = self._is_final(run)
         if run.error is None:
             try:
                 self.finish(run)
             except Exception as error:  # noqa: BLE001 - as in `begin`
-                run.error = error
+                run.error = error  # all units are done: they stay for the next run
         try:
-            if self._is_final(run):
+            if final:
                 run.job.discard()
             else:
                 run.job.close()

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from napari_gradnet.batch.failures import is_final
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +32,7 @@ class FileRun:
     stages : sequence of sequence of str
         The job's, without the finished units being left out.
     error : BaseException or None
-        Why the file fails; its units are dropped from then on.
+        Why the file fails; no further units are worked on from then on.
     pending : int
         Units on their way.
     fed : bool
@@ -56,6 +58,17 @@ class FileRun:
     def seconds(self) -> float:
         """Seconds since the file was started."""
         return time.monotonic() - self.began
+
+    @property
+    def takes_results(self) -> bool:
+        """Whether computed units are still written.
+
+        After a failure that passes (a full disk) they serve the next run, unless they
+        have to be written in their order.
+        """
+        if self.error is None:
+            return True
+        return not (self.job.ordered or is_final(self.error))
 
     @property
     def values_left(self) -> float:

@@ -46,6 +46,7 @@ class _Packet:
     data: Any
     read_seconds: float = 0.0
     compute_seconds: float = 0.0
+    computed: bool = False
 
 
 class _Held:
@@ -280,6 +281,7 @@ class LocalEngine:
             if run.error is None:
                 try:
                     packet.data = run.job.compute(packet.unit, packet.data)
+                    packet.computed = True
                 except Exception as error:  # noqa: BLE001 - as in `_read_one`
                     run.error = error
             ended = time.perf_counter()
@@ -308,7 +310,7 @@ class LocalEngine:
     def _write_one(self, packet: _Packet, book: Book) -> None:
         run = packet.run
         began = time.perf_counter()
-        if run.error is None:
+        if packet.computed and run.takes_results:
             try:
                 written = run.job.write(packet.unit, packet.data)
                 seconds = (
@@ -325,7 +327,7 @@ class LocalEngine:
                 )
                 book.unit_done(run, result)
             except Exception as error:  # noqa: BLE001 - as in `_read_one`
-                run.error = error
+                run.error = run.error or error
         self._leave(run, book)
 
 
