@@ -161,6 +161,23 @@ def test_what_a_full_disk_stopped_goes_on(
     assert len(units) == 1
 
 
+def test_a_finished_block_that_a_power_cut_took_is_done_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.denoise_files("in", "out", **OPTIONS, **ZARR)
+    expected = pixels(VOLUME)
+    shutil.rmtree("out")
+    with pytest.MonkeyPatch.context() as patch:
+        failing_at_last(patch, OSError(28, "No space left on device"))
+        api.denoise_files("in", "out", **OPTIONS, **ZARR)
+    (folder / "out" / ".s.ome.zarr.gradnet-part" / "0" / "c" / "1" / "0" / "0").unlink()
+    units = count_units(monkeypatch)
+    events = list(api.iter_denoise_files("in", "out", **OPTIONS, **ZARR))
+    assert (events[-1].state, events[-1].done, events[-1].total) == ("done", 3, 3)
+    assert sorted(units) == ["0/z1/y0/x0", "0/z2/y0/x0"]
+    assert np.array_equal(pixels(VOLUME), expected)
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), None])
 def test_what_is_computed_is_written_though_another_unit_fails(
     folder: Path, error: Exception | None, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
@@ -22,6 +23,7 @@ from napari_gradnet.batch.journal import Journal
 from napari_gradnet.batch.opening import Opener
 from napari_gradnet.batch.options import BatchOptions
 from napari_gradnet.batch.simulated import SimulatedJob
+from napari_gradnet.batch.volume import VolumeJob
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,6 +99,40 @@ def test_a_cancelled_stack_is_resumed(
     api.denoise_files(inputs / "stack.tif", tmp_path / "out", naive="median")
     api.denoise_files(inputs / "stack.tif", tmp_path / "whole", naive="median")
     assert images(tmp_path / "out") == images(tmp_path / "whole")
+
+
+def test_a_finished_block_that_a_power_cut_took_is_done_again(
+    client: Any, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    stack = rng.poisson(99, (5, 40, 41)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "v.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    layout = {"chunks": {"Z": 1, "Y": 32, "X": 32}, "num_levels": 1}
+    options = {"naive": "median", "format": "ome-zarr", "zarr": layout}
+    api.denoise_files(tmp_path / "v.tif", tmp_path / "whole", **options)
+    compute = VolumeJob.compute
+
+    def fail(self: VolumeJob, unit: str, data: Any) -> Any:
+        if unit.startswith("0/z4/"):
+            raise OSError(28, "No space left on device")
+        return compute(self, unit, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VolumeJob, "compute", fail)
+        api.denoise_files(tmp_path / "v.tif", tmp_path / "out", **options, workers=1)
+    part = tmp_path / "out" / ".v.ome.zarr.gradnet-part" / "0" / "c"
+    for chunk in (part / "1").rglob("*"):
+        if chunk.is_file():
+            chunk.write_bytes(b"")
+    events = api.iter_denoise_files(
+        tmp_path / "v.tif", tmp_path / "out", **options, scheduler=client
+    )
+    *_, last = events
+    assert (last.state, last.done, last.total) == ("done", 5, 5)
+    one, two = (
+        zarr.open_array(tmp_path / name / "v.ome.zarr" / "0", mode="r")[:]
+        for name in ("whole", "out")
+    )
+    assert np.array_equal(one, two)
 
 
 def run_simulated(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_gradnet.batch.job import PlaneWork
+    from napari_gradnet.batch.operation import PlaneWork
     from napari_gradnet.inference.precision import Precision
 
 __all__ = ["denoise_lazy"]

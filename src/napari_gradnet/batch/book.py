@@ -169,9 +169,12 @@ class Book:
         OSError
             The output folder has vanished: the rest of the file would be in vain.
         """
-        if run.total > 1:
+        before = run.finished.get(result.unit)
+        if run.total > 1 and before != result.checksum:
             self.journal.check_place()
             self.journal.unit(run.task.name, result)
+        if before is not None:  # counted when the file was opened
+            return
         with self._guard:
             run.done += 1
             now = time.monotonic()

@@ -62,9 +62,8 @@ class _Open:
     peeked: list[str] = field(default_factory=list)
 
     def take(self, count: int) -> list[str]:
-        """Take the next units of the stage that an earlier run has not finished."""
-        missing = (unit for unit in self.units if unit not in self.run.finished)
-        rest = itertools.islice(missing, count - len(self.peeked))
+        """Take the next units of the stage."""
+        rest = itertools.islice(self.units, count - len(self.peeked))
         taken = [*self.peeked, *rest]
         self.peeked = []
         return taken
@@ -186,8 +185,10 @@ class ClusterEngine:
             units = opened.take(self._units_a_task())
             if not units:
                 continue
+            known = run.finished
+            finished = {unit: known[unit] for unit in units if unit in known}
             future = self._client.submit(
-                run_units, opened.key, opened.pickled, units, pure=False
+                run_units, opened.key, opened.pickled, units, finished, pure=False
             )
             run.pending += 1
             self._follow(future, run, opened)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from napari_gradnet.batch.job import UnitResult
+
 if TYPE_CHECKING:
-    from napari_gradnet.batch.job import Job, UnitResult
+    from collections.abc import Mapping, Sequence
+
+    from napari_gradnet.batch.job import Job
 
 __all__ = ["Whole", "run_units", "run_whole"]
 
@@ -43,17 +48,29 @@ _cache = _JobCache()
 
 
 def run_units(
-    key: str, pickled: bytes, units: list[str]
+    key: str, pickled: bytes, units: Sequence[str], finished: Mapping[str, str]
 ) -> tuple[list[UnitResult], BaseException | None]:
-    """Run units of a prepared job, up to the first that fails; a task on a worker."""
+    """Run units of a prepared job, up to the first that fails; a task on a worker.
+
+    Those that an earlier run has `finished` are not, where their data are still there.
+    """
     results: list[UnitResult] = []
     job = _cache.get(key, pickled)
     for unit in units:
         try:
-            results.append(job.run(unit))
+            results.append(_kept(job, unit, finished.get(unit)) or job.run(unit))
         except Exception as error:  # noqa: BLE001 - the finished ones must not be lost
             return results, error
     return results, None
+
+
+def _kept(job: Job, unit: str, checksum: str | None) -> UnitResult | None:
+    """What an earlier run has done of a unit, if that is still there."""
+    began = time.perf_counter()
+    if checksum is None or not job.holds(unit, checksum):
+        return None
+    seconds = time.perf_counter() - began
+    return UnitResult(unit, seconds, seconds, 0.0, 0.0, 0, checksum)
 
 
 @dataclass

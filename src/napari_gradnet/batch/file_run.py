@@ -27,8 +27,8 @@ class FileRun:
     job : Job
     number : int
         Place in the batch, from 1.
-    finished : frozenset of str
-        Units that an earlier run has done.
+    finished : dict of str to str
+        Units that an earlier run has done, and their checksums.
     stages : sequence of sequence of str
         The job's, without the finished units being left out.
     error : BaseException or None
@@ -43,7 +43,8 @@ class FileRun:
         self.task = task
         self.job = job
         self.number = number
-        self.finished = frozenset(entry.units if entry else ())
+        # a copy: the journal adds those of this run
+        self.finished = dict(entry.units) if entry else {}
         self.stages: Sequence[Sequence[str]] = ()
         self.error: BaseException | None = None
         self.pending = 0
@@ -69,6 +70,11 @@ class FileRun:
         if self.error is None:
             return True
         return not (self.job.ordered or is_final(self.error))
+
+    def holds(self, unit: str) -> bool:
+        """Whether an earlier run has done a unit, and its data are still there."""
+        checksum = self.finished.get(unit)
+        return checksum is not None and self.job.holds(unit, checksum)
 
     @property
     def values_left(self) -> float:

@@ -213,7 +213,7 @@ class LocalEngine:
             for unit in stage:
                 if run.error is not None:
                     break
-                if unit not in run.finished:
+                if not run.holds(unit):
                     self._read_one(run, unit, index)
                     index += 1
             run.fed = number == last or run.error is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gradnet.batch.job import Operation, PlaneWork
+from napari_gradnet.batch.operation import Operation, PlaneWork
 from napari_gradnet.errors import ModelError
 from napari_gradnet.inference.run import ModelChoice
 from napari_gradnet.inference.scaling import Scaling
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_gradnet.axes import ImageAxes
-    from napari_gradnet.batch.job import ReadWindow, Samples
+    from napari_gradnet.batch.operation import ReadWindow, Samples
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
     from napari_gradnet.inference.precision import Precision

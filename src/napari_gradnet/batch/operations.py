@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gradnet.batch.job import Operation, PlaneWork
+from napari_gradnet.batch.operation import Operation, PlaneWork
 from napari_gradnet.errors import InputError
 from napari_gradnet.gradient import GradientKind, sobel_gradient
 from napari_gradnet.noise.stabilize import Stabilizer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_gradnet.axes import ImageAxes
-    from napari_gradnet.batch.job import Samples
+    from napari_gradnet.batch.operation import Samples
     from napari_gradnet.inference.options import Vst
 
 __all__ = [

@@ -13,7 +13,7 @@ from napari_gradnet.inference.options import NanPolicy, StackOptions, Vst
 if TYPE_CHECKING:
     from typing import Self
 
-    from napari_gradnet.batch.job import Operation
+    from napari_gradnet.batch.operation import Operation
 
 __all__ = ["BatchOptions", "make_operation"]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_gradnet.batch.job import Operation, PlaneWork
+    from napari_gradnet.batch.operation import Operation, PlaneWork
     from napari_gradnet.io import ImageSource
 
 __all__ = ["MEANS", "OpenVolume"]

@@ -21,7 +21,7 @@ from napari_gradnet.inference.samples import sample_planes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_gradnet.batch.job import Operation, PlaneWork
+    from napari_gradnet.batch.operation import Operation, PlaneWork
 
 
 def bind(operation: Operation, stack: np.ndarray, axes: ImageAxes) -> PlaneWork:

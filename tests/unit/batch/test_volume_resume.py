@@ -48,6 +48,43 @@ def test_a_resumed_volume_is_the_same_byte_for_byte(
 
 
 @pytest.mark.usefixtures("_small_units")
+@pytest.mark.parametrize("model", ["grey", "grey-attention"])
+@pytest.mark.parametrize("damage", ["lost", "empty", "cut", "blank"])
+def test_blocks_that_a_power_cut_took_are_noticed(
+    tmp_path: Path, models: dict[str, Path], model: str, damage: str
+) -> None:
+    path = write_ome(
+        tmp_path / "in", ramp((2, 40, 45)), "zyx", chunks=(1, 16, 16), num_levels=2
+    )
+    job = VolumeJob(path, tmp_path / "out", network(models[model]))
+    job.prepare()
+    checksums: dict[str, str] = {}
+    written: dict[str, set[Path]] = {}
+    for unit in units_of(job):
+        before = set(contents(tmp_path))
+        checksums[unit] = job.run(unit).checksum
+        written[unit] = {tmp_path / k for k in set(contents(tmp_path)) - before}
+    job.close()
+    job = VolumeJob(path, tmp_path / "out", network(models[model]))
+    job.prepare()
+    assert all(job.holds(unit, checksum) for unit, checksum in checksums.items())
+    stages = {unit.partition("/")[0]: unit for unit in checksums}
+    assert len(stages) == (3 if model == "grey-attention" else 2)
+    for unit in stages.values():  # the last of each stage
+        file = min(written[unit])
+        data = file.read_bytes()
+        if damage == "lost":
+            file.unlink()
+        else:
+            kept = {"empty": 0, "cut": len(data) - 1, "blank": 0}[damage]
+            file.write_bytes(data[:kept])
+        if damage == "blank":  # of its length, as some file systems leave it
+            file.write_bytes(bytes(len(data)))
+    held = {unit for unit, checksum in checksums.items() if job.holds(unit, checksum)}
+    assert set(checksums) - held == set(stages.values())
+
+
+@pytest.mark.usefixtures("_small_units")
 def test_the_scaling_is_settled_once(
     tmp_path: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
