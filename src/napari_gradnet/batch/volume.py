@@ -253,7 +253,8 @@ class VolumeJob(Job):
             self._store.save_statistics(opened.number(unit), block)
         else:
             level = int(stage)
-            opened.target.write(level, opened.grids[level].region(unit), block)
+            region = opened.grids[level].region(unit)
+            block = opened.target.write(level, region, block)
             _check_store(self._part)
         return Written(block.nbytes, _checksum(block))
 
@@ -317,7 +318,8 @@ class VolumeJob(Job):
 
 
 def _checksum(block: NDArray[Any]) -> str:
-    data = np.ascontiguousarray(block).data
+    # a store may keep the other order of bytes
+    data = np.ascontiguousarray(block, block.dtype.newbyteorder("<")).data
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 

@@ -224,11 +224,18 @@ class ZarrVolume:
                 for level in plan.levels
             ]
 
-    def write(self, level: int, region: tuple[slice, ...], block: NDArray[Any]) -> None:
+    def write(
+        self, level: int, region: tuple[slice, ...], block: NDArray[Any]
+    ) -> NDArray[Any]:
         """Store a block that covers whole files of its level, and see it on the disk.
 
         Each file is written under another name and renamed, so that a crash leaves none
         that is cut off.
+
+        Returns
+        -------
+        ndarray
+            What `read` gives for it.
 
         Raises
         ------
@@ -240,6 +247,7 @@ class ZarrVolume:
         with explain_write_error(self.folder):
             self._arrays[level][region] = block
             self._sync(level, region)
+        return block
 
     def _sync(self, level: int, region: tuple[slice, ...]) -> None:
         """Bring the files of a block to the disk: a power cut must not undo them."""

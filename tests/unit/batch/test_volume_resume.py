@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import tifffile
 from tests.unit.batch.volume_jobs import contents, everything, network, run, units_of
 from tests.zarr_stores import ramp, write_ome
 
+from napari_gradnet.batch.operations import NaiveOperation
 from napari_gradnet.batch.volume import VolumeJob
 from napari_gradnet.batch.volume_state import VolumeState
 from napari_gradnet.errors import FileFormatError
@@ -82,6 +84,35 @@ def test_blocks_that_a_power_cut_took_are_noticed(
             file.write_bytes(bytes(len(data)))
     held = {unit for unit, checksum in checksums.items() if job.holds(unit, checksum)}
     assert set(checksums) - held == set(stages.values())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [
+        (">u2", {"byteorder": ">"}),
+        (">f4", {"byteorder": ">"}),
+        ("u2", {"photometric": "miniswhite"}),
+    ],
+)
+def test_what_is_written_is_found_whatever_the_file(
+    tmp_path: Path, dtype: str, options: dict[str, str]
+) -> None:
+    planes = ramp((2, 40, 45)).astype(dtype)
+    tifffile.imwrite(tmp_path / "in.tif", planes, **options, metadata={"axes": "ZYX"})
+
+    def start() -> VolumeJob:
+        median = NaiveOperation("median")
+        job = VolumeJob(tmp_path / "in.tif", tmp_path / "out", median)
+        job.prepare()
+        return job
+
+    job = start()
+    checksums = {unit: job.run(unit).checksum for unit in units_of(job)}
+    job.close()
+    job = start()
+    held = [job.holds(unit, checksum) for unit, checksum in checksums.items()]
+    job.close()
+    assert all(held)
 
 
 @pytest.mark.usefixtures("_small_units")
