@@ -89,8 +89,9 @@ def test_noise_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert second["channel_sigmas"] == pytest.approx([5, 10, 20], rel=0.1)
     assert set(first) == {
         *("file", "sigma", "channel_sigmas", "gain", "offset", "read_noise"),
-        "confidence",
+        *("confidence", "channels"),
     }
+    assert first["channels"] == []
     assert f"Error: {paths[1]}: " in err
 
 
@@ -109,7 +110,9 @@ def test_noise_of_each_channel(
         api.describe_noise(path, num_planes=0)
 
 
-def test_each_channel_has_its_own_law(tmp_path: Path) -> None:
+def test_each_channel_has_its_own_law(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "in.tif"
     rng = np.random.default_rng(0)
     scene = np.outer(np.linspace(20, 180, 96), np.ones(96))
@@ -123,6 +126,12 @@ def test_each_channel_has_its_own_law(tmp_path: Path) -> None:
     assert noise.sigma == pytest.approx(10 * np.sqrt(np.mean(gains**2)), rel=0.1)
     assert [one.gain for one in noise.channels] == pytest.approx(gains, rel=0.2)
     assert noise.gain in [one.gain for one in noise.channels]
+    assert run("noise", "--json", path) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["gain"] for one in found["channels"]] == pytest.approx(gains, rel=0.2)
+    assert run("noise", path) == 0
+    lines = dict(k.split(None, 1) for k in capsys.readouterr().out.splitlines()[1:])
+    assert [float(v) for v in lines["gain"].split()] == pytest.approx(gains, rel=0.2)
     plane = tmp_path / "plane.tif"
     tifffile.imwrite(plane, stack[0, 0].astype(np.float32))
     assert api.describe_noise(plane).channels == ()

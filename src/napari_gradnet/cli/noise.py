@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from napari_gradnet.cli._files import AXES
 from napari_gradnet.errors import GradNetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_gradnet.api import NoiseEstimate
 
 __all__ = ["command"]
 
@@ -35,20 +41,33 @@ def command(inputs: tuple[Path, ...], axes: str | None, *, as_json: bool) -> int
             failed = True
             click.echo(f"Error: {path}: {error}", err=True)
             continue
-        names = (
-            "sigma",
-            "channel_sigmas",
-            "gain",
-            "offset",
-            "read_noise",
-            "confidence",
-        )
-        values = {name: getattr(estimate, name) for name in names}
         if as_json:
-            click.echo(json.dumps({"file": str(path), **values}))
-            continue
-        click.echo(f"{path}")
-        for name, value in values.items():
-            numbers = value if isinstance(value, tuple) else (value,)
-            click.echo(f"  {name:15s} {'  '.join(f'{v:.6g}' for v in numbers)}")
+            values = {
+                "file": str(path),
+                "sigma": estimate.sigma,
+                "channel_sigmas": estimate.channel_sigmas,
+                **_law(estimate),
+                "channels": [_law(channel) for channel in estimate.channels],
+            }
+            click.echo(json.dumps(values))
+        else:
+            click.echo("\n".join([str(path), *_lines(estimate)]))
     return 1 if failed else 0
+
+
+def _law(estimate: NoiseEstimate) -> dict[str, float]:
+    """The law of a camera and how well it fits."""
+    names = ("gain", "offset", "read_noise", "confidence")
+    return {name: getattr(estimate, name) for name in names}
+
+
+def _lines(estimate: NoiseEstimate) -> Iterator[str]:
+    """Name and numbers; of a law one for each channel that has its own."""
+    laws = [_law(channel) for channel in estimate.channels or (estimate,)]
+    rows = {
+        "sigma": (estimate.sigma,),
+        "channel_sigmas": estimate.channel_sigmas,
+        **{name: [law[name] for law in laws] for name in laws[0]},
+    }
+    for name, values in rows.items():
+        yield f"  {name:15s} {'  '.join(f'{value:.6g}' for value in values)}"
