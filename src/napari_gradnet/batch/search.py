@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.journal import JOURNAL_NAME
-from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,14 +127,15 @@ def _is_image(path: Path) -> bool:
 def walk_images(
     folder: Path, leave_out: Path, above: tuple[Path, ...] = ()
 ) -> Iterator[Found]:
-    """Images below a folder, by name; links are followed, circles refused.
+    """Images below a folder, by name; links are followed, but not in circles.
 
     Folders in it that hold the outputs of a batch are left out.
     """
     real = folder.resolve()
     if real in above:
-        msg = f"{folder} is a link to a folder that holds it: remove it or name files"
-        raise InputError(msg)
+        fault = f"{folder} is a link to a folder that holds it: it is not followed"
+        yield Found(folder, fault)
+        return
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
