@@ -211,6 +211,7 @@ def load_data(
         for loaded, numbers in zip(every, chosen, strict=True)
         for i in numbers
     }
+    trained = {key for loaded in every for key in loaded.keys} - held
     for source, numbers in zip(config.train, chosen, strict=True):
         loaded = every.pop(0)  # its memory is free once it is stored
         _note(data, loaded)
@@ -221,6 +222,12 @@ def load_data(
     for source in config.validation.sources:
         loaded = load_images(source, channels, 16, arrays)
         _note(data, loaded)
+        both = len(trained.intersection(loaded.keys))
+        if both:
+            data.warnings.append(
+                f"{both} of {len(loaded.keys)} images of validation.sources are "
+                "trained on, too: their PSNR says nothing of other images"
+            )
         numbers = list(range(len(loaded.clean)))
         data.validation += _centres(
             loaded, numbers, config.validation.crop, source.noise, onto_clean=True

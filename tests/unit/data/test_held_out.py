@@ -151,3 +151,15 @@ def test_validation_without_any_noise(folders: tuple[str, str], tmp_path: Path) 
     # pairs need none
     values["train"] = [{"pairs": frames(tmp_path, 8)}]
     assert len(load_data(DataConfig.parse(values), 1, 16).validation) == 2
+
+
+def test_images_for_both_are_told(folders: tuple[str, str]) -> None:
+    a, b = folders
+    values: dict[str, Any] = {
+        "train": [{"clean": a, "noise": GAUSS}],
+        "validation": {"sources": [{"clean": [b, f"{a}/2.png"]}]},
+    }
+    (warning,) = load_data(DataConfig.parse(values), 1, 16).warnings
+    assert warning.startswith("1 of 6 images of validation.sources are trained on")
+    values["validation"]["sources"] = [{"clean": b}]
+    assert load_data(DataConfig.parse(values), 1, 16).warnings == []
