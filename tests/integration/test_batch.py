@@ -19,7 +19,6 @@ from PIL import Image
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
-from napari_gradnet.batch import watch
 from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.cli import main
 from napari_gradnet.errors import InputError
@@ -327,53 +326,6 @@ def test_two_runs_do_not_share_a_folder(folder: Path) -> None:
     with pytest.raises(InputError, match="another batch is writing to out"):
         api.denoise_files("in", "out", naive="median")
     events.close()
-
-
-def test_watching(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "new").mkdir()
-    (folder / "new" / "first.png").write_bytes((folder / "in/p.png").read_bytes())
-    whole = (folder / "in" / "stack.tif").read_bytes()
-    growing = folder / "new" / "growing.tif"
-    growing.write_bytes(whole[:100])
-    pieces = [
-        whole[k : k + len(whole) // 6] for k in range(100, len(whole), len(whole) // 6)
-    ]
-    look = watch._state
-
-    def grow_and_look(path: Path) -> object:
-        """As a microscope that writes between any two looks."""
-        if path == growing.relative_to(folder) and pieces:
-            with path.open("ab") as file:
-                file.write(pieces.pop(0))
-        return look(path)
-
-    monkeypatch.setattr(watch, "_state", grow_and_look)
-    events = api.iter_denoise_files(
-        "new", "out", naive="median", watch=True, settle_seconds=0.1
-    )
-    states: dict[str, list[str]] = {}
-    for event in events:
-        states.setdefault(event.path.name, []).append(event.state)
-        if event.path.name == "growing.tif":
-            assert not pieces  # not before it was whole
-        ends = {s[-1] for s in states.values()}
-        if len(states) == 2 and ends <= {"done", "failed"}:
-            break
-    events.close()
-    assert states["growing.tif"][-1] == "done"
-    assert states["first.png"][-1] == "done"
-    # the same folder again: the journal knows them
-    events = api.iter_denoise_files(
-        "new", "out", naive="median", watch=True, settle_seconds=0.05
-    )
-    again = {}
-    for event in events:
-        again[event.path.name] = event.state
-        if set(again.values()) == {"skipped"} and len(again) == 2:
-            break
-    events.close()
-    with pytest.raises(InputError, match="only folders can be watched"):
-        api.denoise_files("in/p.png", "out", naive="median", watch=True)
 
 
 def test_other_threads_keep_their_share_of_torch(folder: Path) -> None:

@@ -1,19 +1,20 @@
-"""``gradnet batch --watch``: files that are mended or replaced while it watches."""
+"""``gradnet batch --watch``: files that arrive, grow or are replaced meanwhile."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 import tifffile
+from PIL import Image
 
 from napari_gradnet import api
 from napari_gradnet.batch import watch
+from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_what_changes_is_done_again_or_reported(
@@ -46,3 +47,56 @@ def test_what_changes_is_done_again_or_reported(
     # it failed late, so that the journal knew of it
     assert '"forgotten"' in (output / "gradnet-journal.jsonl").read_text()
     assert tifffile.imread(output / "a.tif").shape == stack.shape
+
+
+def test_a_file_is_taken_when_it_is_whole(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    photo = rng.integers(0, 255, (21, 30), np.uint8)
+    Image.fromarray(photo).save("new/first.png")
+    stack = rng.poisson(120, (4, 33, 47)).astype(np.uint16)
+    tifffile.imwrite("stack.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    whole = (tmp_path / "stack.tif").read_bytes()
+    growing = tmp_path / "new" / "growing.tif"
+    growing.write_bytes(whole[:100])
+    pieces = [
+        whole[k : k + len(whole) // 6] for k in range(100, len(whole), len(whole) // 6)
+    ]
+    look = watch._state
+
+    def grow_and_look(path: Path) -> object:
+        """As a microscope that writes between any two looks."""
+        if path == growing.relative_to(tmp_path) and pieces:
+            with path.open("ab") as file:
+                file.write(pieces.pop(0))
+        return look(path)
+
+    monkeypatch.setattr(watch, "_state", grow_and_look)
+    events = api.iter_denoise_files(
+        "new", "out", naive="median", watch=True, settle_seconds=0.1
+    )
+    states: dict[str, list[str]] = {}
+    for event in events:
+        states.setdefault(event.path.name, []).append(event.state)
+        if event.path.name == "growing.tif":
+            assert not pieces  # not before it was whole
+        ends = {s[-1] for s in states.values()}
+        if len(states) == 2 and ends <= {"done", "failed"}:
+            break
+    events.close()
+    assert states["growing.tif"][-1] == "done"
+    assert states["first.png"][-1] == "done"
+    # the same folder again: the journal knows them
+    events = api.iter_denoise_files(
+        "new", "out", naive="median", watch=True, settle_seconds=0.05
+    )
+    again = {}
+    for event in events:
+        again[event.path.name] = event.state
+        if set(again.values()) == {"skipped"} and len(again) == 2:
+            break
+    events.close()
+    with pytest.raises(InputError, match="only folders can be watched"):
+        api.denoise_files("new/first.png", "out", naive="median", watch=True)
