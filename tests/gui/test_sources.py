@@ -92,6 +92,11 @@ def test_axes_follow_other_data(
     widget.layers.set_layer(other)
     layer.data = stack[:2]
     assert widget.axes._shape == (4, 48, 40)
+    # what was corrected stays with its layer
+    assert widget.axes.axes == "ZYX"
+    layer.data = stack
+    widget.layers.set_layer(layer)
+    assert widget.axes.axes == "CYX"
 
 
 def test_what_was_done_is_not_held(

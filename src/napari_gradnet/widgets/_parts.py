@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from napari.layers import Image
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
@@ -171,7 +172,10 @@ class OptionalLayerBox(LayerBox):
 
 
 class AxesChips(QWidget):
-    """One small choice a dimension: what it is, and how long."""
+    """One small choice a dimension: what it is, and how long.
+
+    What the user has corrected is remembered for each layer.
+    """
 
     changed = Signal()
 
@@ -182,27 +186,29 @@ class AxesChips(QWidget):
         self._row.setSpacing(4)
         self._chips: list[QComboBox] = []
         self._shape: tuple[int, ...] = ()
+        self._layer: ReferenceType[Image] | None = None
+        self._corrected: WeakKeyDictionary[Image, str] = WeakKeyDictionary()
 
     def set_layer(self, layer: Image | None) -> None:
-        """Guess the axes of a layer."""
+        """Show the axes of a layer: as they were corrected, or a guess."""
         while (item := self._row.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.deleteLater()
         self._chips = []
         self._shape = () if layer is None else tuple(full_data(layer).shape)
+        self._layer = None if layer is None else ref(layer)
         if layer is None:
             return
-        guess = guess_layer_axes(layer)
-        for letter, length in zip(guess, self._shape, strict=True):
+        letters = self._corrected.get(layer, "")
+        if len(letters) != len(self._shape):  # it has other data now
+            letters = guess_layer_axes(layer)
+        for letter, length in zip(letters, self._shape, strict=True):
             self._row.addWidget(self._chip(letter, length))
 
     def follow(self, layer: Image) -> None:
         """Take over the shape of other data; letters stay where they still fit."""
-        axes = self.axes
         if full_data(layer).shape != self._shape:
             self.set_layer(layer)
-            if len(axes) == len(self._shape):
-                self.set_axes(axes)
 
     def _chip(self, letter: str, length: int) -> QWidget:
         chip = QComboBox()
@@ -225,6 +231,9 @@ class AxesChips(QWidget):
         return both
 
     def _on_changed(self, _: str) -> None:
+        layer = self._layer and self._layer()
+        if layer is not None:
+            self._corrected[layer] = self.axes
         self.changed.emit()
 
     @property
