@@ -213,6 +213,7 @@ class LocalEngine:
             for unit in stage:
                 if run.error is not None:
                     break
+                self._check()  # to look at what is finished may take a while
                 if not run.holds(unit):
                     self._read_one(run, unit, index)
                     index += 1
