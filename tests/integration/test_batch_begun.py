@@ -16,6 +16,7 @@ from napari_gradnet.batch.journal import JOURNAL_NAME
 from napari_gradnet.batch.local import LocalEngine
 from napari_gradnet.batch.volume import VolumeJob
 from napari_gradnet.cli import main
+from napari_gradnet.errors import GradNetError
 from napari_gradnet.io import open_image
 
 if TYPE_CHECKING:
@@ -245,6 +246,25 @@ def test_a_restart_that_was_stopped_can_go_on(
     (folder / "other").mkdir()
     api.denoise_files("in", "other", **again, **layout)
     assert np.array_equal(pixels(str(output)), pixels(f"other/{output.name}"))
+
+
+def test_what_another_version_has_made_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.denoise_files("in", "out", **OPTIONS)
+    monkeypatch.setattr("napari_gradnet.batch.image.__version__", "99.0")
+    assert api.denoise_files("in", "out", **OPTIONS).count("skipped") == 1
+    # what it has only begun might come out in two ways
+    shutil.rmtree("out")
+    with pytest.MonkeyPatch.context() as patch:
+        nothing_before_the_stop(patch, ImageJob)
+        events = api.iter_denoise_files("in", "out", **OPTIONS)
+        assert [next(events).state, next(events).state] == ["queued", "started"]
+        events.close()
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    with pytest.raises(GradNetError, match=r"begun with .* \(version was '99.0'"):
+        api.denoise_files("in", "out", **OPTIONS)
 
 
 def test_a_dry_run_knows_what_was_done(

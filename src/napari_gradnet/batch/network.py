@@ -114,13 +114,22 @@ class NetworkOperation(Operation):
         return model
 
     def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
-        """All that results depend on, as JSON."""
+        """All that results depend on, as JSON.
+
+        Not the device: a batch may go on on another one, with the precision that was
+        settled.
+        """
         model = self._open(axes, dtype)
         options = dataclasses.asdict(self.options)
         del options["tile"]  # results do not depend on it
         if self.options.value_range is not None:
             options["value_range"] = list(self.options.value_range)
-        return {**model.record, **options}
+        return {
+            "model": model.header.name,
+            "model_sha256": model.sha256,
+            "precision": self.precision,
+            **options,
+        }
 
     def settle(
         self, axes: ImageAxes, dtype: np.dtype[Any], samples: Samples

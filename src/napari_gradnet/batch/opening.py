@@ -130,6 +130,8 @@ def compare(task: Task, entry: Entry, fingerprint: Mapping[str, Any]) -> None:
         The input is another one.
     """
     changed = differences(entry.fingerprint, fingerprint)
+    if entry.state == "done":  # what an earlier version has made is kept
+        changed.pop("version", None)
     if not changed:
         return
     state = "made" if entry.state == "done" else "begun"

@@ -155,7 +155,10 @@ def test_options_are_described_by_what_results_depend_on(tmp_path: Path) -> None
     plain = make_operation(BatchOptions(model=model)).describe(*image)
     tiled = make_operation(BatchOptions(model=model, tile=16)).describe(*image)
     assert plain == tiled == json.loads(json.dumps(plain))
+    elsewhere = make_operation(BatchOptions(model=model, device="cpu"))
+    assert elsewhere.describe(*image) == plain
     for other in (
+        BatchOptions(model=model, precision="bfloat16"),
         BatchOptions(model=model, ensemble=True),
         BatchOptions(model=model, value_range=(0, 9)),
         BatchOptions(model=str(write_tiny_model(tmp_path, "noisy-guide"))),
