@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from napari_gradnet.bundle import list_packaged, load_model
 from napari_gradnet.errors import InputError, MissingDependencyError, ModelError
+from napari_gradnet.io import PartialFile, explain_write_error
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -60,6 +61,7 @@ def export_network(
     output: str | PathLike[str],
     *,
     format: Literal["onnx", "torch"] | None = None,  # noqa: A002 - the usual word
+    overwrite: bool = False,
 ) -> float:
     """Write a model's network for another program, and check what was written.
 
@@ -71,6 +73,8 @@ def export_network(
         ``.onnx``, or ``.pt2`` for `torch.export`.
     format : {"onnx", "torch"}, optional
         From the suffix of `output` when not given.
+    overwrite : bool
+        Replace an existing file.
 
     Returns
     -------
@@ -88,6 +92,8 @@ def export_network(
     ------
     InputError
         The suffix is neither.
+    FileFormatError
+        `output` exists, is the model itself or cannot be written.
     MissingDependencyError
         ONNX needs the packages onnx, onnxscript and onnxruntime.
     ModelError
@@ -98,7 +104,8 @@ def export_network(
     if kind not in _SUFFIXES.values():
         msg = f"{target.name!r} names no format: end it in .onnx or .pt2"
         raise InputError(msg)
-    pipeline, header = load_model(list_packaged().get(str(model)) or Path(model))
+    source = list_packaged().get(str(model)) or Path(model)
+    pipeline, header = load_model(source)
     network: nn.Module = (
         _GivenGuide(pipeline) if pipeline.needs_guide else _Alone(pipeline)
     )
@@ -106,18 +113,24 @@ def export_network(
     network.requires_grad_(requires_grad=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     write = _write_onnx if kind == "onnx" else _write_torch
-    run = write(network, _images(pipeline, header, _EXAMPLE), target, pipeline)
-    worst = 0.0
-    for shape in _CHECKED:
-        images = _images(pipeline, header, shape)
-        worst = max(worst, float((run(*images) - network(*images)).abs().max()))
-    if not worst <= LARGEST_DIFFERENCE:
-        target.unlink(missing_ok=True)
-        msg = (
-            f"the exported network differs from PyTorch by {worst:.2g}, more than "
-            f"{LARGEST_DIFFERENCE:g}: the file is removed; try the other format"
-        )
-        raise ModelError(msg)
+    partial = PartialFile(target, source, overwrite=overwrite)
+    try:
+        example = _images(pipeline, header, _EXAMPLE)
+        with explain_write_error(target):
+            run = write(network, example, partial.temporary, pipeline)
+        worst = 0.0
+        for shape in _CHECKED:
+            images = _images(pipeline, header, shape)
+            worst = max(worst, float((run(*images) - network(*images)).abs().max()))
+        if not worst <= LARGEST_DIFFERENCE:
+            msg = (
+                f"the exported network differs from PyTorch by {worst:.2g}, more than "
+                f"{LARGEST_DIFFERENCE:g}: nothing is stored; try the other format"
+            )
+            raise ModelError(msg)
+        partial.commit()
+    finally:
+        partial.discard()
     return worst
 
 
@@ -144,8 +157,10 @@ def _write_torch(
 ) -> Any:
     shapes = _dynamic(len(example), pipeline.alignment)
     program = torch.export.export(network, example, dynamic_shapes=shapes)
-    torch.export.save(program, target)
-    return torch.export.load(target).module()
+    with target.open("wb") as stream:  # by name it asks for a suffix
+        torch.export.save(program, stream)
+    with target.open("rb") as stream:
+        return torch.export.load(stream).module()
 
 
 def _write_onnx(

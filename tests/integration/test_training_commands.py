@@ -28,6 +28,10 @@ def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_model(model, build_pipeline(header), header)
     assert main(["export", str(model), str(target)]) == 0
     assert "differs from PyTorch by at most" in capsys.readouterr().out
+    assert main(["export", str(model), str(target)]) == 1
+    assert "already exists" in capsys.readouterr().err
+    assert main(["export", str(model), str(target), "--overwrite"]) == 0
+    capsys.readouterr()
     image = torch.rand(1, 1, 9, 11)
     assert torch.export.load(target).module()(image).shape == image.shape
     assert main(["export", str(model), str(tmp_path / "x.txt")]) == 1

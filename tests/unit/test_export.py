@@ -18,7 +18,7 @@ from napari_gradnet.bundle import (
     save_model,
 )
 from napari_gradnet.config.network import parse_network
-from napari_gradnet.errors import InputError, ModelError
+from napari_gradnet.errors import FileFormatError, InputError, ModelError
 from napari_gradnet.export import export_network
 
 if TYPE_CHECKING:
@@ -98,7 +98,30 @@ def test_a_wrong_export_is_found(
     monkeypatch.setattr(export, "_write_torch", wrong)
     with pytest.raises(ModelError, match="differs from PyTorch by"):
         export_network(model, target)
-    assert not target.exists()
+    assert [p.suffix for p in tmp_path.iterdir()] == [".safetensors"]
+
+
+def test_what_is_there_stays(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "network.pt2"
+    target.write_bytes(b"precious")
+    with pytest.raises(FileFormatError, match="already exists"):
+        export_network(model, target)
+    with pytest.raises(FileFormatError, match="is the input"):
+        export_network(model, model, format="torch", overwrite=True)
+
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "_write_torch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            export_network(model, target, overwrite=True)
+    assert target.read_bytes() == b"precious"
+    assert len(list(tmp_path.iterdir())) == 2
+    assert export_network(model, target, overwrite=True) <= 1e-5
+    assert target.read_bytes() != b"precious"
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ __all__ = ["command"]
 @click.command("export")
 @click.argument("model")
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-def command(model: str, output: Path) -> int:
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def command(model: str, output: Path, *, overwrite: bool) -> int:
     """Write a network for other programs: ONNX or torch.export.
 
     OUTPUT ends in .onnx or .pt2. The network takes intensities in [0, 1], float32,
@@ -20,6 +21,6 @@ def command(model: str, output: Path) -> int:
     """
     from napari_gradnet import api
 
-    difference = api.export_network(model, output)
+    difference = api.export_network(model, output, overwrite=overwrite)
     click.echo(f"{output}: differs from PyTorch by at most {difference:.2g}")
     return 0

@@ -14,15 +14,17 @@ from napari_gradnet.io._create import (
     write_like,
 )
 from napari_gradnet.io._open import open_image
-from napari_gradnet.io._partial import short_name
+from napari_gradnet.io._partial import PartialFile, explain_write_error, short_name
 from napari_gradnet.io._target import OUTPUT_SUFFIXES
 
 __all__ = [
     "OUTPUT_SUFFIXES",
     "ImageSource",
+    "PartialFile",
     "PlaneWriter",
     "check_like",
     "create_like",
+    "explain_write_error",
     "join_messages",
     "open_image",
     "short_name",
