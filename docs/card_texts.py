@@ -222,8 +222,8 @@ CARDS = {
         command="gradnet benchmark card dn-resnet-13-gray Set12 CBSD68 --grey",
         data=GREY,
         before="6,369 steps in 28 minutes from 5 layers to 13, 14,000 in 54 with "
-        "shrunk and drawn images too, 16,806 in 89 with patches of 72 pixels, then with "
-        "a floor of 2 levels in log-l2 (0.25 before): ",
+        "shrunk and drawn images too, 16,806 in 89 with patches of 72 pixels, then "
+        "with a floor of 2 levels in log-l2 (0.25 before): ",
     ),
     "ds-dn-resnet-13-gray": Card(
         use="Grey images and microscopy: as `dn-resnet-13-gray`, with few weights.",
