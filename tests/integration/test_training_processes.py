@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -100,6 +101,30 @@ def test_train_from_the_command_line(values: dict[str, Any], tmp_path: Path) -> 
     again = gradnet("train", config, "-o", run)
     assert again.returncode == 1
     assert "already holds a run: resume it" in again.stderr
+
+
+def test_the_log_tells_each_source_of_held_out_images(
+    values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = {"kind": "gaussian", "sigma": 25}
+    values["data"]["train"].append({"clean": "drawn:8", "noise": noise})
+    values["training"]["num_epochs"] = 1
+    config = write(tmp_path / "config.yaml", values)
+    run = tmp_path / "run"
+    assert main(["train", str(config), "-o", str(run)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("epoch 1  PSNR"))
+    told = {
+        name: float(figure)
+        for figure, name in (
+            line.strip().split(" dB of ") for line in lines[at + 1 :][:2]
+        )
+    }
+    with (run / "metrics.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert json.loads(row["source_psnrs"]) == told
+    assert list(told) == [str(tmp_path / "photos"), "drawn:8"]
+    assert sum(told.values()) / 2 == pytest.approx(float(row["psnr"]), abs=1e-3)
 
 
 def test_programs_read_events_and_stop_by_closing_the_input(

@@ -243,10 +243,14 @@ def _step(event: Any) -> str:
 def _validated(event: Any) -> str:
     mark = "  kept" if event.is_kept else ""
     parts = " / ".join(f"{v:.2f}" for v in event.psnrs)
-    return (
+    line = (
         f"epoch {event.epoch}  PSNR {event.psnr:.3f} dB ({parts}), noisy "
         f"{event.noisy_psnr:.2f}{mark}"
     )
+    if len(event.source_psnrs) == 1:
+        return line
+    each = (f"{v:.3f} dB of {name}" for name, v in event.source_psnrs.items())
+    return "\n  ".join([line, *each])
 
 
 _LINES: dict[str, Callable[[Any], str]] = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from napari_gradnet.data.held_out import centres, choose_held_out, source_label
 from napari_gradnet.data.load import LoadedImages, load_images
 from napari_gradnet.data.saturation import saturate
 from napari_gradnet.data.scales import at_scales
@@ -20,13 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from napari_gradnet.config.data import DataConfig, SourceConfig, ValidationConfig
-    from napari_gradnet.config.noise import NoiseConfig
+    from napari_gradnet.config.data import DataConfig, SourceConfig
+    from napari_gradnet.data.held_out import HeldOut
 
 __all__ = ["Batch", "Source", "TrainingData", "load_data"]
-
-#: Of what is added to validation images' noisy partners.
-_SEED = 20_211
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,8 @@ class TrainingData:
     Parameters
     ----------
     sources : list of Source
-    validation : list of (Tensor, Tensor or None)
-        Clean centre crops, shape (C, H, W), and their noisy partners where they have
-        some.
+    validation : list of HeldOut
+        Centre crops.
     skipped : list of (Path, str)
         Files left out and why.
     warnings : list of str
@@ -66,7 +63,7 @@ class TrainingData:
     """
 
     sources: list[Source]
-    validation: list[tuple[Tensor, Tensor | None]]
+    validation: list[HeldOut]
     skipped: list[tuple[Path, str]]
     warnings: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -205,7 +202,7 @@ def load_data(
             raise ConfigError(msg)
         every.append(load_images(source, channels, patch_size, arrays))
     # what one source holds out, no source trains on
-    chosen = [_choose_held_out(loaded, config.validation) for loaded in every]
+    chosen = [choose_held_out(loaded, config.validation) for loaded in every]
     held = {
         loaded.keys[i]
         for loaded, numbers in zip(every, chosen, strict=True)
@@ -215,9 +212,7 @@ def load_data(
     for source, numbers in zip(config.train, chosen, strict=True):
         loaded = every.pop(0)  # its memory is free once it is stored
         _note(data, loaded)
-        data.validation += _centres(
-            loaded, numbers, config.validation.crop, source.noise
-        )
+        data.validation += centres(loaded, numbers, config.validation.crop, source)
         data.sources.append(_trained_on(source, loaded, held, patch_size))
     for source in config.validation.sources:
         loaded = load_images(source, channels, 16, arrays)
@@ -229,10 +224,10 @@ def load_data(
                 "trained on, too: their PSNR says nothing of other images"
             )
         numbers = list(range(len(loaded.clean)))
-        data.validation += _centres(
-            loaded, numbers, config.validation.crop, source.noise, onto_clean=True
+        data.validation += centres(
+            loaded, numbers, config.validation.crop, source, onto_clean=True
         )
-    unjudged = sum(noisy is None for _, noisy in data.validation)
+    unjudged = sum(image.noisy is None for image in data.validation)
     if unjudged and not config.validation.noises:
         msg = (
             f"validation.noises is empty, but {unjudged} images for validation have no "
@@ -250,7 +245,7 @@ def _trained_on(
 ) -> Source:
     """What is left of a source without the images that are held out."""
     keep = [i for i, key in enumerate(loaded.keys) if key not in held]
-    names = ", ".join(source.clean) or "the list of pairs"
+    names = source_label(source)
     if not loaded.clean:
         reasons = "".join(f"\n  {p}: {why}" for p, why in loaded.skipped[:5])
         msg = f"no usable image of at least {patch_size} pixels in {names}{reasons}"
@@ -282,51 +277,3 @@ def _note(data: TrainingData, loaded: LoadedImages) -> None:
     data.skipped += loaded.skipped
     data.warnings += loaded.warnings
     data.files += loaded.files
-
-
-def _choose_held_out(loaded: LoadedImages, config: ValidationConfig) -> list[int]:
-    """Numbers of the images to hold out; those of one clean image count as one."""
-    if config.sources:
-        return []
-    first = {key: i for i, key in reversed(list(enumerate(loaded.keys)))}
-    distinct = sorted(first.values())
-    held = [distinct[n] for n in sorted(_held_out(len(distinct), config.num_held_out))]
-    if config.num_held_out and not held and len(distinct) < len(loaded.keys):
-        loaded.warnings.append(
-            f"no image is held out for validation: {len(loaded.keys)} pairs share "
-            f"{len(distinct)} clean images, of which at most a quarter is; give "
-            "validation.sources"
-        )
-    return held
-
-
-def _held_out(total: int, wanted: int) -> set[int]:
-    """Numbers of held-out images, evenly spread, at most a quarter."""
-    count = min(wanted, total // 4)
-    return {round((i + 0.5) * total / count - 0.5) for i in range(count)}
-
-
-def _centres(
-    loaded: LoadedImages,
-    numbers: list[int],
-    crop: int,
-    noise: NoiseConfig | None,
-    *,
-    onto_clean: bool = False,
-) -> list[tuple[Tensor, Tensor | None]]:
-    """Central crops; what the source adds to partners is added once and for all.
-
-    So it is `onto_clean` images; without that, ``validation.noises`` make partners.
-    """
-    pairs: list[tuple[Tensor, Tensor | None]] = []
-    for i in numbers:
-        clean = ImageStore([loaded.clean[i]]).image(0, crop)
-        partner = None
-        if loaded.noisy:
-            partner = ImageStore([loaded.noisy[i]]).image(0, crop)
-        elif onto_clean and noise is not None:
-            partner = clean
-        if partner is not None and noise is not None:
-            partner = add_noise(partner[None], noise, noise_generator(_SEED, i))[0]
-        pairs.append((clean, partner))
-    return pairs

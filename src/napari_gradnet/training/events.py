@@ -155,6 +155,9 @@ class Validated(Event):
         dB, mean over images and noises.
     psnrs : tuple of float
         One a noise.
+    source_psnrs : dict of str to float
+        One a source of images: some are easier than others, and a gain on drawn images
+        is none on photos.
     noisy_psnr : float
         The same of the noisy images.
     guide_psnr : float or None
@@ -167,6 +170,7 @@ class Validated(Event):
     epoch: int
     psnr: float
     psnrs: tuple[float, ...]
+    source_psnrs: dict[str, float]
     noisy_psnr: float
     guide_psnr: float | None
     is_kept: bool

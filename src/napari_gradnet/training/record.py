@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,9 @@ class Recorder:
                 "seconds": round(now.spent(), 1),
                 "psnr": round(psnr, 4),
                 "psnrs": " ".join(f"{v:.3f}" for v in scores.denoised),
+                "source_psnrs": json.dumps(
+                    {name: round(v, 3) for name, v in scores.sources.items()}
+                ),
                 "guide_psnr": "" if guide is None else round(guide, 4),
                 "stage": stage.name,
                 "loss": f"{now.losses[-1]:.6g}" if now.losses else "",
@@ -127,7 +131,14 @@ class Recorder:
         self._note(now.step, psnr=psnr)
         noisy = sum(scores.noisy) / len(scores.noisy)
         measured = Validated(
-            now.step, now.epoch, psnr, scores.denoised, noisy, guide, kept
+            now.step,
+            now.epoch,
+            psnr,
+            scores.denoised,
+            scores.sources,
+            noisy,
+            guide,
+            kept,
         )
         return psnr, [measured, *events]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from napari_gradnet.config.noise import NoiseConfig
+    from napari_gradnet.data.held_out import HeldOut
     from napari_gradnet.training.step import Guided
 
 __all__ = ["Picture", "Scores", "lost_by_rounding", "psnr", "validate"]
@@ -34,11 +35,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean PSNR (dB) a noise of the denoised, the guide's and the noisy images."""
+    """Mean PSNR (dB) a noise of the denoised, the guide's and the noisy images.
+
+    `sources` has that of the denoised images a source, over all noises.
+    """
 
     denoised: tuple[float, ...]
     guide: tuple[float, ...]
     noisy: tuple[float, ...]
+    sources: dict[str, float]
     pictures: tuple[Picture, ...] = ()
 
 
@@ -52,21 +57,22 @@ def psnr(image: Tensor, clean: Tensor) -> float:
 
 
 def _noisy_versions(
-    images: Sequence[tuple[Tensor, Tensor | None]], noises: Sequence[NoiseConfig]
-) -> Iterator[tuple[int, Tensor, Tensor]]:
-    for number, (clean, partner) in enumerate(images):
-        if partner is not None:
-            yield 0, partner[None], clean[None]
+    images: Sequence[HeldOut], noises: Sequence[NoiseConfig]
+) -> Iterator[tuple[HeldOut, int, Tensor, Tensor]]:
+    for number, image in enumerate(images):
+        clean = image.clean[None]
+        if image.noisy is not None:
+            yield image, 0, image.noisy[None], clean
             continue
         for kind, noise in enumerate(noises):
             generator = noise_generator(_SEED, kind, number)
-            yield kind, add_noise(clean[None], noise, generator), clean[None]
+            yield image, kind, add_noise(clean, noise, generator), clean
 
 
 @torch.no_grad()
 def validate(
     guided: Guided,
-    images: Sequence[tuple[Tensor, Tensor | None]],
+    images: Sequence[HeldOut],
     noises: Sequence[NoiseConfig],
     device: torch.device,
     num_pictures: int = 0,
@@ -77,8 +83,8 @@ def validate(
     ----------
     guided : Guided
         The pipeline and its guide; left in training mode.
-    images : sequence of (clean, noisy or None)
-        Tensors of shape (C, H, W).
+    images : sequence of HeldOut
+        On what, with the noisy partners that some have.
     noises : sequence of NoiseConfig
         Added to images without a noisy partner.
     device : torch.device
@@ -86,33 +92,36 @@ def validate(
     num_pictures : int
         Images to hand back, with the first noise.
     """
-    sums: dict[int, list[Tensor]] = {}
+    kinds: dict[int, list[Tensor]] = {}
+    sources: dict[str, list[float]] = {}
     pictures: list[Picture] = []
     guided.eval()
     try:
-        for kind, noisy, clean in _noisy_versions(images, noises):
+        for image, kind, noisy, clean in _noisy_versions(images, noises):
             here, target = noisy.to(device), clean.to(device)
             denoised, guide = guided.denoise(here, guided.given_guide(here, target))
             values = [psnr(denoised, target), psnr(here, target)]
             values.append(psnr(guide, target) if guide is not None else float("nan"))
-            sums.setdefault(kind, []).append(torch.tensor(values, dtype=torch.float64))
+            kinds.setdefault(kind, []).append(torch.tensor(values, dtype=torch.float64))
+            sources.setdefault(image.source, []).append(values[0])
             if kind == 0 and len(pictures) < num_pictures:
                 trio = (here, denoised, target)
                 pictures.append(Picture(*(t[0].float().cpu() for t in trio)))
     finally:
         guided.train()
-    means = [torch.stack(sums[kind]).mean(0).tolist() for kind in sorted(sums)]
+    means = [torch.stack(kinds[kind]).mean(0).tolist() for kind in sorted(kinds)]
     return Scores(
         tuple(m[0] for m in means),
         tuple(m[2] for m in means),
         tuple(m[1] for m in means),
+        {name: sum(values) / len(values) for name, values in sources.items()},
         tuple(pictures),
     )
 
 
 def lost_by_rounding(
     guided: Guided,
-    images: Sequence[tuple[Tensor, Tensor | None]],
+    images: Sequence[HeldOut],
     noises: Sequence[NoiseConfig],
     device: torch.device,
 ) -> float:

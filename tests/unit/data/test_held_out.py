@@ -44,7 +44,7 @@ def contents(data: TrainingData) -> tuple[list[bytes], set[bytes]]:
         for source in data.sources
         for i in range(len(source.clean))
     }
-    return [clean.numpy().tobytes() for clean, _ in data.validation], trained
+    return [image.clean.numpy().tobytes() for image in data.validation], trained
 
 
 def test_a_file_of_two_sources(folders: tuple[str, str]) -> None:
@@ -122,7 +122,7 @@ def test_noise_of_clean_validation_images(folders: tuple[str, str]) -> None:
     }
     data, again = (load_data(DataConfig.parse(values), 1, 16) for _ in range(2))
     assert len(data.validation) == 10
-    for (clean, partner), (_, other) in zip(
+    for (clean, partner, _), (_, other, _) in zip(
         data.validation[:5], again.validation[:5], strict=True
     ):
         assert partner is not None
@@ -130,7 +130,7 @@ def test_noise_of_clean_validation_images(folders: tuple[str, str]) -> None:
         assert float((partner - clean).std()) * 255 == pytest.approx(10, rel=0.1)
         assert torch.equal(partner, other)
     # those without get what validation.noises say
-    assert all(partner is None for _, partner in data.validation[5:])
+    assert all(image.noisy is None for image in data.validation[5:])
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
-"""What float16 weights lose."""
+"""What validation measures, and what float16 weights lose."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from napari_gradnet.config.noise import GaussianNoise
+from napari_gradnet.data.held_out import HeldOut
 from napari_gradnet.training.validate import lost_by_rounding, validate
 
 CPU = torch.device("cpu")
@@ -29,7 +32,7 @@ class Shifted(nn.Module):
 
 @pytest.mark.parametrize("offset", [0.0, 1e-8, 0.1])
 def test_the_loss_is_that_of_rounded_weights(offset: float) -> None:
-    images = [(torch.full((1, 64, 64), 0.5), None)] * 2
+    images = [HeldOut(torch.full((1, 64, 64), 0.5), None)] * 2
     noises = [GaussianNoise(sigma=0.1), GaussianNoise(sigma=10.0)]
     guided = Shifted(offset)
     rounded = Shifted(float(torch.tensor(offset).half()))
@@ -47,3 +50,17 @@ def test_the_loss_is_that_of_rounded_weights(offset: float) -> None:
         assert found != 0
     assert guided.pipeline.offset.item() == pytest.approx(offset, rel=1e-6)
     assert guided.training
+
+
+def test_each_source_has_its_mean() -> None:
+    grey, partner = torch.full((1, 64, 64), 0.5), torch.full((1, 64, 64), 0.4)
+    images = [
+        HeldOut(grey, None, "photos"),
+        HeldOut(grey, None, "photos"),
+        HeldOut(grey, partner, "pairs"),
+    ]
+    noises = [GaussianNoise(sigma=1.0), GaussianNoise(sigma=10.0)]
+    scores = validate(Shifted(0.0), images, noises, CPU)
+    assert scores.sources["pairs"] == pytest.approx(20, abs=1e-4)  # off by 0.1
+    both = [20 * math.log10(255 / sigma) for sigma in (1, 10)]
+    assert scores.sources["photos"] == pytest.approx(sum(both) / 2, abs=0.3)
