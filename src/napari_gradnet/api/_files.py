@@ -9,9 +9,9 @@ from napari_gradnet.events import OnEvent, drain
 from napari_gradnet.inference.files import iter_denoise_file, iter_map_file
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.inference.options import NanPolicy, StackOptions, Vst
-from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.naive import settle_channels
 from napari_gradnet.noise.stabilize import Stabilizer
+from napari_gradnet.samples import sample_planes
 from napari_gradnet.values import output_dtype
 
 if TYPE_CHECKING:

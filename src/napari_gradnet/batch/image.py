@@ -15,8 +15,8 @@ from napari_gradnet.batch.job import Job, Written
 from napari_gradnet.batch.spool import Spool, spool_path
 from napari_gradnet.errors import FileFormatError, GradNetError, InputError
 from napari_gradnet.inference.record import processing_record
-from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.io import check_like, create_like, join_messages, open_image
+from napari_gradnet.samples import sample_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -49,7 +49,7 @@ class Operation(ABC):
             Of the image.
         samples : mapping of int to sequence of ndarray
             For each channel planes, or windows of planes, that stand for it
-            (`inference.samples.sample_planes`).
+            (`samples.sample_planes`).
         """
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.errors import InputError
-from napari_gradnet.inference.samples import sample_planes
+from napari_gradnet.samples import sample_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ def sample_volume(
     -------
     dict of int to list of ndarray
         For each channel, of at most 16 evenly spread planes, all (thinned as
-        `inference.samples` does) or, where planes are large, 9 windows of each.
+        `samples` does) or, where planes are large, 9 windows of each.
     """
     axes: ImageAxes = source.axes
     if thin and np.prod(axes.plane_shape, dtype=object) <= WHOLE_VALUES:

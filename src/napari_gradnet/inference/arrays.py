@@ -11,9 +11,9 @@ import numpy as np
 from napari_gradnet.axes import ImageAxes, resolve_axes
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.run import run_stack
-from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.inference.stack import StackDenoiser, no_guide_message
 from napari_gradnet.region import check_region, inner, widen
+from napari_gradnet.samples import sample_planes
 from napari_gradnet.values import check_dtype
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
     from napari_gradnet.inference.run import ModelChoice
-    from napari_gradnet.inference.samples import Samples
     from napari_gradnet.region import Region
+    from napari_gradnet.samples import Samples
 
 __all__ = ["iter_denoise_array"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from napari_gradnet.events import Event, Progress
 from napari_gradnet.inference.record import processing_record
 from napari_gradnet.inference.run import ModelChoice, run_stack
-from napari_gradnet.inference.samples import sample_planes
 from napari_gradnet.inference.stack import StackDenoiser
 from napari_gradnet.io import ImageSource, create_like, join_messages, open_image
+from napari_gradnet.samples import sample_planes
 
 if TYPE_CHECKING:
     import os

@@ -11,7 +11,7 @@ from napari_gradnet.naive.registry import (
     list_methods,
     register_method,
 )
-from napari_gradnet.naive.stack import naive_denoise, settle_noise
+from napari_gradnet.naive.stack import naive_denoise
 
 __all__ = [
     "MethodInfo",
@@ -22,5 +22,4 @@ __all__ = [
     "naive_denoise",
     "register_method",
     "settle_channels",
-    "settle_noise",
 ]

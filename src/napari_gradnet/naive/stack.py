@@ -6,17 +6,18 @@ import logging
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from napari_gradnet.axes import ImageAxes, resolve_axes
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, OnEvent, Progress, drain
+from napari_gradnet.naive.channels import check_vst, settle_channels
 from napari_gradnet.naive.planes import denoise_plane
 from napari_gradnet.naive.registry import get_method
-from napari_gradnet.noise.estimate import estimate_noise
-from napari_gradnet.noise.stabilize import Stabilizer, needs_stabilization
+from napari_gradnet.noise.stabilize import Stabilizer
+from napari_gradnet.samples import sample_planes
 from napari_gradnet.values import cast_values, check_dtype
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["naive_denoise", "settle_noise"]
+__all__ = ["naive_denoise"]
 
 logger = logging.getLogger(__name__)
 
@@ -154,10 +155,8 @@ def _plan(
     vst: bool | Literal["auto"] | Stabilizer,
 ) -> list[_ChannelPlan]:
     """One plan for each channel."""
-    given: Any = vst
-    if not (isinstance(given, bool | np.bool_ | Stabilizer) or given == "auto"):
-        msg = f"vst={vst!r} is unknown: use 'auto', True, False or a Stabilizer"
-        raise InputError(msg)
+    if not isinstance(vst, Stabilizer):
+        check_vst(vst)
     if sigma is not None and vst not in ("auto", False):
         msg = (
             "sigma is the noise of an image that is not stabilised: give sigma with "
@@ -170,54 +169,24 @@ def _plan(
         return [_ChannelPlan(sigmas, None) for _ in channels]
     if isinstance(vst, Stabilizer):
         return [_ChannelPlan((sigma_factor,), vst) for _ in channels]
-    return [_estimated_plan(array, axes, c, sigma_factor, vst) for c in channels]
+    return _estimated_plans(array, axes, sigma_factor, vst)
 
 
-def _estimated_plan(
+def _estimated_plans(
     array: NDArray[np.generic],
     axes: ImageAxes,
-    channel: int,
     sigma_factor: float,
     vst: bool | Literal["auto"],
-) -> _ChannelPlan:
-    if "C" in axes.axes:
-        array = np.take(array, [channel], axis=axes.axes.index("C"))
-    # stack, then Y, X and the samples: what the estimator understands
-    order = [axes.axes.index(a) for a in (axes.stack_axes + axes.plane_axes)]
-    ordered = array.transpose(order)
-    if axes.is_rgb:
-        ordered = ordered[..., :3]
-    settled = settle_noise(ordered, rgb=axes.is_rgb, vst=vst)
-    if isinstance(settled, Stabilizer):
-        return _ChannelPlan((sigma_factor,), settled)
-    return _ChannelPlan(tuple(s * sigma_factor for s in settled), None)
-
-
-def settle_noise(
-    planes: NDArray[np.generic], *, rgb: bool, vst: bool | Literal["auto"] = "auto"
-) -> Stabilizer | tuple[float, ...]:
-    """Estimate the noise of one channel, for `naive_denoise`.
-
-    Parameters
-    ----------
-    planes : ndarray, shape (..., Y, X) or (..., Y, X, 3)
-        Planes that stand for the channel, without alpha.
-    rgb : bool
-        Whether they are colour planes.
-    vst : bool or "auto"
-        As in `naive_denoise`.
-
-    Returns
-    -------
-    Stabilizer or tuple of float
-        What to pass as `vst`, or as `sigma` with ``vst=False``.
-    """
-    estimate = estimate_noise(planes, channel_axis=-1 if rgb else None)
-    stabilise = needs_stabilization(estimate) if vst == "auto" else vst
-    if stabilise:
-        logger.info("noise grows with the signal: %s", estimate)
-        return Stabilizer.from_estimate(estimate)
-    return estimate.channel_sigmas
+) -> list[_ChannelPlan]:
+    indices = list(axes.iter_planes())
+    samples = sample_planes(lambda n: _plane(array, axes, indices[n]), axes)
+    settled = settle_channels(samples, rgb=axes.is_rgb, vst=vst)
+    plans = []
+    for channel in sorted(settled):
+        known = settled[channel]
+        sigmas = tuple(s * sigma_factor for s in known.get("sigma", (1.0,)))
+        plans.append(_ChannelPlan(sigmas, known["vst"] or None))
+    return plans
 
 
 def _denoise_one(

@@ -65,7 +65,7 @@ class TextureRun(PlaneRun):
         return np.dtype(np.uint8)
 
     def _prepare(self) -> Generator[Event, None, dict[str, Any]]:
-        from napari_gradnet.inference.samples import sample_planes
+        from napari_gradnet.samples import sample_planes
 
         yield Progress(0, 1, "plane")
         indices = list(self.axes.iter_planes())

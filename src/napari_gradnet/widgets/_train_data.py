@@ -188,7 +188,7 @@ class _Layers:
 
         8-bit images have a scale of their own.
         """
-        from napari_gradnet.inference.samples import sample_planes
+        from napari_gradnet.samples import sample_planes
 
         if all(array.dtype == np.uint8 for array in self.arrays.values()):
             return

@@ -16,7 +16,7 @@ from napari_gradnet.batch.operations import PipelineOperation
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.errors import ConfigError, InputError, ModelError
 from napari_gradnet.gradient import sobel_gradient
-from napari_gradnet.inference.samples import sample_planes
+from napari_gradnet.samples import sample_planes
 
 if TYPE_CHECKING:
     from pathlib import Path
