@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["fit_law"]
+
+#: Levels between which lines are tried.
+_MOST_ENDS = 96
 
 
 def fit_law(points: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -38,7 +42,11 @@ def fit_law(points: NDArray[np.float64]) -> tuple[float, float, float]:
     floor = 0.02 * float(np.median(variance))
     if floor == 0:
         return 0.0, 0.0, 0.0
-    i, j = np.triu_indices(len(mean), 1)
+    ends = np.arange(len(mean))
+    if len(ends) > _MOST_ENDS:  # of many channels all pairs would fill the memory
+        step = math.ceil(len(ends) / _MOST_ENDS)
+        ends = np.argsort(mean, kind="stable")[::step]
+    i, j = (ends[k] for k in np.triu_indices(len(ends), 1))
     apart = np.abs(mean[i] - mean[j]) > 0.1 * np.ptp(mean)
     i, j = i[apart], j[apart]
     slopes = (variance[j] - variance[i]) / (mean[j] - mean[i])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from skimage import data
 
 from napari_gradnet.errors import InputError
+from napari_gradnet.noise._law import fit_law
 from napari_gradnet.noise.estimate import NoiseEstimate, estimate_noise
 from napari_gradnet.noise.stabilize import needs_stabilization
 
@@ -211,3 +214,17 @@ def test_refuses_what_it_cannot_use(image, match):
         estimate_noise(image)
     with pytest.raises(InputError, match="channel_axis=2 does not exist"):
         estimate_noise(np.zeros((9, 9)), channel_axis=2)
+
+
+def test_the_law_of_many_channels_takes_little_memory(rng):
+    means = np.linspace(20, 900, 24 * 40)
+    variance = 0.8 * means + 30 + rng.normal(0, 5, means.size)
+    points = np.stack([means, variance, np.ones_like(means)], axis=1)
+    tracemalloc.start()
+    slope, intercept, confidence = fit_law(points)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500e6  # all pairs took 10 GB
+    assert slope == pytest.approx(0.8, rel=0.02)
+    assert intercept == pytest.approx(30, abs=8)
+    assert confidence > 0.9
