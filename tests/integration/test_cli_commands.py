@@ -192,3 +192,26 @@ def test_naive_estimates_noise_once_for_a_stack(tmp_path: Path) -> None:
     assert main(["naive", str(source), "-o", str(target), "--method", "gaussian"]) == 0
     expected = naive_denoise(stack.astype(np.uint16), "gaussian", axes="ZYX")
     np.testing.assert_array_equal(tifffile.imread(target), expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["demo", "--sigma", "-5"], 2, "Invalid value for '--sigma'"),
+        (["benchmark", "accuracy", ".", "--sigma", "-5"], 2, "Invalid value"),
+        (["benchmark", "inference", "--repeats", "0"], 2, "Invalid value"),
+        (["benchmark", "card", "dncnn-gray", "."], 1, "dncnn-gray is for grey images"),
+    ],
+)
+def test_wrong_use_is_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("photo.tif", np.zeros((40, 40, 3), np.uint8), photometric="rgb")
+    assert main(words) == code
+    assert told in capsys.readouterr().err

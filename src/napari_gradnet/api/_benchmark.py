@@ -71,7 +71,7 @@ def benchmark_accuracy(
     folder : path
         Clean images.
     models : sequence of str, optional
-        Names or files; all packaged ones when not given.
+        Names or files; the packaged ones for such images when not given.
     naive : sequence of str
         Naive denoisers to put beside them.
     **options
@@ -82,8 +82,7 @@ def benchmark_accuracy(
     ------
     AccuracyRow
     """
-    chosen = [m.name for m in list_models()] if models is None else list(models)
-    yield from iter_accuracy(folder, models=chosen, naive=naive, **options)
+    yield from iter_accuracy(folder, models=models, naive=naive, **options)
 
 
 def benchmark_pairs(
@@ -115,8 +114,7 @@ def benchmark_pairs(
     ------
     PairsRow
     """
-    chosen = [m.name for m in list_models()] if models is None else list(models)
-    rows = iter_pairs([str(noisy)], [str(clean)], models=chosen, naive=naive, **options)
+    rows = iter_pairs([str(noisy)], [str(clean)], models=models, naive=naive, **options)
     if write is None:
         yield from rows
         return
@@ -124,6 +122,7 @@ def benchmark_pairs(
     for row in rows:
         kept.append(row)
         yield row
+    chosen = [m.name for m in list_models()] if models is None else models
     names = {read_header(find_model(model)).name: model for model in chosen}
     for name, figures in pair_figures(kept).items():
         if name in names:

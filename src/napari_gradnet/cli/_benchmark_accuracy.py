@@ -16,6 +16,7 @@ from napari_gradnet.cli._benchmark_options import (
     MODELS,
     NOISES,
     PRECISION,
+    SIDE,
     SIGMAS,
     ManyValues,
 )
@@ -133,8 +134,14 @@ def pairs(
 @click.command("tiles")
 @FOLDER
 @MODELS
-@click.option("--sigma", default=25.0, show_default=True, help="Levels of 255.")
-@click.option("--tile", default=300, show_default=True, help="Side, pixels.")
+@click.option(
+    "--sigma",
+    type=click.FloatRange(0),
+    default=25.0,
+    show_default=True,
+    help="Levels of 255.",
+)
+@click.option("--tile", type=SIDE, default=300, show_default=True, help="Side, pixels.")
 @LIMIT
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")
 @DEVICE

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 __all__ = [
+    "COUNT",
     "DEVICE",
     "FOLDER",
     "GREY",
@@ -15,6 +16,7 @@ __all__ = [
     "MODELS",
     "NOISES",
     "PRECISION",
+    "SIDE",
     "SIGMAS",
     "ManyValues",
 ]
@@ -44,7 +46,11 @@ def _is_number(word: str) -> bool:
     return True
 
 
-MODELS = click.option("--model", "models", multiple=True, help="All when not given.")
+MODELS = click.option(
+    "--model", "models", multiple=True, help="All that fit when not given."
+)
+SIDE = click.IntRange(8)
+COUNT = click.IntRange(1)
 DEVICE = click.option("--device", default="auto", show_default=True)
 PRECISION = click.option(
     "--precision",
@@ -56,7 +62,7 @@ SIGMAS = click.option(
     "--sigma",
     "sigmas",
     multiple=True,
-    type=float,
+    type=click.FloatRange(0),
     default=(15.0, 25.0, 50.0),
     show_default=True,
     help="Noise, levels of 255; several numbers may follow.",

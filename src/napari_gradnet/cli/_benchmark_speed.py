@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from napari_gradnet.cli._benchmark_options import DEVICE, MODELS, PRECISION
+from napari_gradnet.cli._benchmark_options import (
+    COUNT,
+    DEVICE,
+    MODELS,
+    PRECISION,
+    SIDE,
+)
 
 __all__ = ["batch", "inference", "overhead", "stack", "training", "volume"]
 
@@ -16,8 +22,10 @@ __all__ = ["batch", "inference", "overhead", "stack", "training", "volume"]
 @MODELS
 @DEVICE
 @PRECISION
-@click.option("--size", default=2048, show_default=True, help="Side, pixels.")
-@click.option("--repeats", default=3, show_default=True)
+@click.option(
+    "--size", type=SIDE, default=2048, show_default=True, help="Side, pixels."
+)
+@click.option("--repeats", type=COUNT, default=3, show_default=True)
 def inference(models: tuple[str, ...], **options: Any) -> None:
     """Measure megapixels per second, memory, and what tiling and scaling cost.
 
@@ -52,8 +60,10 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
     show_default=True,
 )
 @DEVICE
-@click.option("--batch-size", default=16, show_default=True, help="Patches a step.")
-@click.option("--patch-size", default=64, show_default=True, help="Pixels.")
+@click.option(
+    "--batch-size", type=COUNT, default=16, show_default=True, help="Patches a step."
+)
+@click.option("--patch-size", type=SIDE, default=64, show_default=True, help="Pixels.")
 @click.option("--seconds", default=10.0, show_default=True, help="For each loop.")
 @click.option(
     "--workers", default=2, show_default=True, help="Processes of the DataLoader."
@@ -83,8 +93,10 @@ def training(networks: tuple[str, ...], **options: Any) -> None:
 
 @click.command("stack")
 @click.argument("model")
-@click.option("--planes", "num_planes", default=2048, show_default=True)
-@click.option("--size", default=1024, show_default=True, help="Side, pixels.")
+@click.option("--planes", "num_planes", type=COUNT, default=2048, show_default=True)
+@click.option(
+    "--size", type=SIDE, default=1024, show_default=True, help="Side, pixels."
+)
 @click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -104,8 +116,12 @@ def stack(model: str, **options: Any) -> None:
 
 @click.command("batch")
 @click.option("--model", default="dn-resnet-13-gray", show_default=True)
-@click.option("--files", "num_files", default=200, show_default=True, help="TIFFs.")
-@click.option("--size", default=1024, show_default=True, help="Side, pixels.")
+@click.option(
+    "--files", "num_files", type=COUNT, default=200, show_default=True, help="TIFFs."
+)
+@click.option(
+    "--size", type=SIDE, default=1024, show_default=True, help="Side, pixels."
+)
 @click.option(
     "--planes",
     "num_planes",
@@ -113,7 +129,7 @@ def stack(model: str, **options: Any) -> None:
     show_default=True,
     help="Of the OME-Zarr volume; 0 for none.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Those of auto if not given.")
+@click.option("--workers", type=COUNT, help="Those of auto if not given.")
 @click.option(
     "--distributed", default=2, show_default=True, help="Dask processes; 0 for none."
 )
@@ -146,13 +162,17 @@ def batch(workers: int | None, vst: str, **options: Any) -> None:
 
 @click.command("volume")
 @click.option("--gigabytes", default=60.0, show_default=True, help="Decoded.")
-@click.option("--side", default=2048, show_default=True, help="Of a plane, pixels.")
-@click.option("--depth", default=1, show_default=True, help="Planes of a chunk.")
+@click.option(
+    "--side", type=SIDE, default=2048, show_default=True, help="Of a plane, pixels."
+)
+@click.option(
+    "--depth", type=COUNT, default=1, show_default=True, help="Planes of a chunk."
+)
 @click.option("--dtype", default="uint16", show_default=True)
 @click.option("--model", help="A packaged model's name or a file.")
 @click.option("--naive", metavar="METHOD", help="A classical method instead.")
 @click.option("--gradient", metavar="KIND", help="magnitude, if nothing is named.")
-@click.option("--workers", type=click.IntRange(1), help="Those of auto if not given.")
+@click.option("--workers", type=COUNT, help="Those of auto if not given.")
 @click.option("--seconds", type=float, help="Stop after so long; estimate the rest.")
 @click.option(
     "--folder",
@@ -190,11 +210,15 @@ def volume(
 
 
 @click.command("overhead")
-@click.option("--units", default=2000, show_default=True, help="That do not wait.")
+@click.option(
+    "--units", type=COUNT, default=2000, show_default=True, help="That do not wait."
+)
 @click.option(
     "--unit-seconds", default=0.05, show_default=True, help="Of a simulated device."
 )
-@click.option("--most-workers", default=4, show_default=True, help="Dask processes.")
+@click.option(
+    "--most-workers", type=COUNT, default=4, show_default=True, help="Dask processes."
+)
 def overhead(**options: Any) -> None:
     """Measure what the engines of a batch cost, with units that only wait."""
     from napari_gradnet import api

@@ -19,7 +19,13 @@ __all__ = ["command"]
     help="Picture to write.",
 )
 @click.option("--model", default="auto", show_default=True)
-@click.option("--sigma", default=25.0, show_default=True, help="Noise, levels of 255.")
+@click.option(
+    "--sigma",
+    type=click.FloatRange(0),
+    default=25.0,
+    show_default=True,
+    help="Noise, levels of 255.",
+)
 @click.option("--device", default="auto", show_default=True)
 def command(output: Path, model: str, sigma: float, device: str) -> int:
     """Denoise an embedded noisy photo and draw the result."""

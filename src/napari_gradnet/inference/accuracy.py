@@ -20,7 +20,7 @@ from napari_gradnet.config.noise import (
 from napari_gradnet.data.files import LUMA, expand_paths, read_image
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
-from napari_gradnet.inference.models import Model, open_model
+from napari_gradnet.inference.models import Model, fitting_models
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.metrics import psnr, split_psnr, ssim
 from napari_gradnet.noise.add import add_noise, noise_generator
@@ -122,7 +122,7 @@ def _what_is_known(noise: NoiseConfig) -> dict[str, Any]:
 
 
 def _methods(
-    models: Sequence[str | Model],
+    models: Sequence[str | Model] | None,
     naive: Sequence[str],
     *,
     grey: bool,
@@ -140,14 +140,8 @@ def _methods(
             ).astype(np.float32)
 
         yield name, naively
-    for one in models:
-        model = (
-            one
-            if isinstance(one, Model)
-            else open_model(one, device=device, precision=precision)
-        )
-        if model.header.channels != (1 if grey else 3):
-            continue
+    fitting = {1} if grey else {3}
+    for model in fitting_models(models, fitting, device=device, precision=precision):
 
         def network(noisy: Image, _: NoiseConfig, model: Model = model) -> Image:
             return denoise(
@@ -168,7 +162,7 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     sigmas: Sequence[float] = (15.0, 25.0, 50.0),
     noises: Sequence[str] = (),
     split: Sequence[float] = (),
-    models: Sequence[str | Model] = (),
+    models: Sequence[str | Model] | None = (),
     naive: Sequence[str] = (),
     grey: bool = False,
     luma: bool = False,
@@ -192,8 +186,8 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
         `config.noise.parse_noise`.
     split : sequence of float
         Gradients (epsilon) that part textured from smooth pixels: see `textured_mask`.
-    models : sequence of str or Model
-        Those with another number of channels are left out.
+    models : sequence of str or Model, optional
+        Names, files or open models; None for the packaged ones that fit.
     naive : sequence of str
         Classical methods; they are told the true sigma, and for Poisson noise work
         behind the stabilisation of its true gain and read noise.
@@ -218,6 +212,10 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     ------
     InputError
         The folder holds no image.
+    ConfigError
+        A noise cannot be, such as a negative sigma.
+    ModelError
+        A model is for colour images and these are grey, or the other way round.
     """
     paths = expand_paths([str(folder)])
     if limit is not None and limit < len(paths):
@@ -231,7 +229,7 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     )
     kinds: list[NoiseConfig] = [parse_noise(words) for words in noises]
     if not kinds:
-        kinds = [GaussianNoise(sigma=sigma) for sigma in sigmas]
+        kinds = [GaussianNoise.parse({"sigma": sigma}) for sigma in sigmas]
     if grey and luma:
         msg = "grey images are luma already: leave luma out"
         raise InputError(msg)

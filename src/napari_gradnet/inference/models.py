@@ -6,7 +6,7 @@ import functools
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from napari_gradnet.inference.precision import Precision, resolve_precision
 from napari_gradnet.inference.prepare import prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
     import torch
     from numpy.typing import DTypeLike
 
@@ -34,6 +36,7 @@ __all__ = [
     "ModelInfo",
     "choose_model",
     "find_model",
+    "fitting_models",
     "list_models",
     "open_model",
 ]
@@ -219,6 +222,44 @@ def open_model(
     path = find_model(model).resolve()
     # a file that was written anew is another model
     return _open(path, path.stat().st_mtime_ns, device, precision)
+
+
+def fitting_models(
+    models: Sequence[str | Path | Model] | None, channels: Container[int], **how: Any
+) -> Iterator[Model]:
+    """Open the models that are named, or the packaged ones that fit.
+
+    Parameters
+    ----------
+    models : sequence of str, Path or Model, optional
+        Names, files or open models; the packaged ones where not given.
+    channels : container of int
+        Of the networks that fit.
+    **how
+        ``device`` and ``precision`` of `open_model`.
+
+    Yields
+    ------
+    Model
+        One at a time.
+
+    Raises
+    ------
+    ModelError
+        One that is named does not fit.
+    """
+    if models is None:
+        models = [m.name for m in list_models() if m.channels in channels]
+    for one in models:
+        model = one if isinstance(one, Model) else open_model(one, **how)
+        if model.header.channels not in channels:
+            msg = f"{model.header.name} is for colour and these images are grey: name "
+            msg += "another model"
+            if model.header.channels == 1:
+                msg = f"{model.header.name} is for grey images: name another model, or "
+                msg += "take the images' luma (--grey, in Python grey=True)"
+            raise ModelError(msg)
+        yield model
 
 
 @functools.lru_cache(maxsize=4)

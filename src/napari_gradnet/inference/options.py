@@ -31,7 +31,8 @@ class StackOptions:
         Average over 8 flips and rotations.
     vst : bool or "auto"
         Stabilise the variance of counts first; ``auto`` where the noise depends on the
-        signal.
+        signal and the model was not trained on counts as they are (the packaged grey
+        ones were, but for ``dncnn-gray``).
     nan : {"raise", "keep"}
         Refuse NaN and infinity, or fill them for the network and put them back.
     dtype : str

@@ -11,7 +11,7 @@ import numpy as np
 from napari_gradnet.data.files import expand_paths, read_image
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
-from napari_gradnet.inference.models import open_model
+from napari_gradnet.inference.models import fitting_models
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.metrics import affine_fit, psnr, ssim
 
@@ -40,7 +40,8 @@ class PairsRow:
     vst : bool or "auto"
         Whether the variance was stabilised.
     psnr : float
-        dB.
+        dB. The peak is 255 of 8-bit images, else the range of each clean image; what
+        lies beyond it is clipped.
     ssim : float
         Window 7.
     worst_gain : float
@@ -63,7 +64,7 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
     noisy: Sequence[str],
     clean: Sequence[str],
     *,
-    models: Sequence[str] = (),
+    models: Sequence[str] | None = (),
     naive: Sequence[str] = (),
     vst: Sequence[Vst] = ("auto",),
     affine: bool = False,
@@ -78,8 +79,8 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
     ----------
     noisy, clean : sequence of str
         Folders, files or globs; both name as many files, in the same order.
-    models : sequence of str
-        Names or files. Those with more channels than the images are left out.
+    models : sequence of str, optional
+        Names or files; None for the packaged ones that fit.
     naive : sequence of str
         Classical methods, which estimate the noise.
     vst : sequence of bool or "auto"
@@ -133,10 +134,8 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
             return naive_denoise(image, name, vst=stabilise, axes=axes, dtype="float32")
 
         yield from (measure(name, naively, each) for each in vst)
-    for one in models:
-        model = open_model(one, device=device, precision=precision)
-        if model.header.channels > (3 if rgb else 1):
-            continue
+    fitting = {1, 3} if rgb else {1}
+    for model in fitting_models(models, fitting, device=device, precision=precision):
 
         def network(image: Image, stabilise: Vst, model: Any = model) -> Image:
             return denoise(

@@ -58,7 +58,7 @@ _OUT_OF_MEMORY = (
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     return any(words in str(error) for words in _OUT_OF_MEMORY)
 

@@ -10,8 +10,9 @@ from imagecodecs import jpeg8_decode, jpeg8_encode
 from imageio.v3 import imwrite
 from skimage import data
 
-from napari_gradnet.errors import ConfigError, InputError
+from napari_gradnet.errors import ConfigError, InputError, ModelError
 from napari_gradnet.inference.accuracy import iter_accuracy, noisy_image
+from napari_gradnet.inference.models import list_models
 from napari_gradnet.metrics import split_psnr
 from napari_gradnet.naive import naive_denoise
 
@@ -63,6 +64,24 @@ def test_clean_images_pass_through_sigma_zero(folder):
     rows = _rows(folder, sigmas=[0], models=["dncnn-gray"])
     assert rows["noisy"].psnr == math.inf
     assert 30 < rows["dncnn-gray"].psnr < 70
+
+
+def test_a_model_that_is_named_must_fit(folder):
+    with pytest.raises(ModelError, match="fast-color is for colour"):
+        _rows(folder, models=["gradnet-fast-color"])
+    with pytest.raises(ModelError, match=r"dncnn-gray is for grey .*--grey"):
+        list(iter_accuracy(folder, models=["dncnn-gray"]))
+
+
+def test_all_models_are_those_that_fit(monkeypatch, folder):
+    infos = [m for m in list_models() if m.name in ("dncnn-gray", "dncnn-color")]
+    monkeypatch.setattr("napari_gradnet.inference.models.list_models", lambda: infos)
+    assert set(_rows(folder, sigmas=[25], models=None)) == {"noisy", "dncnn-gray"}
+
+
+def test_negative_noise_is_refused(folder):
+    with pytest.raises(ConfigError, match="sigma"):
+        _rows(folder, sigmas=[-5])
 
 
 def test_textured_and_smooth_parts(folder):
