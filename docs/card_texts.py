@@ -215,7 +215,8 @@ CARDS = {
         "network of DN-ResNet.",
         limits="Not for correlated noise or fixed patterns.",
         about="DN-ResNet with 13 layers and a global skip, grown from 5 layers by "
-        "cascade training, edge-aware loss (a).",
+        "cascade training, edge-aware loss (a). "
+        f"{COUNTS}",
         fails="At sigma 25 waves of 2 to 3 pixels and faint texture are taken for "
         "noise, and small letters lose strokes:",
         recipe="dn-resnet-13-gray",
@@ -230,7 +231,8 @@ CARDS = {
         limits="Not for correlated noise or fixed patterns, nor for small text and "
         "fine periodic structures, which it smudges or wipes out.",
         about="`dn-resnet-13-gray` with depthwise separable blocks put in one by one "
-        "from the tail (incremental evolution), edge-aware loss (a).",
+        "from the tail (incremental evolution), edge-aware loss (a). "
+        f"{COUNTS}",
         fails="At sigma 25 waves of less than about 4 pixels are wiped out, small "
         "letters smudged, and flat areas keep specks:",
         recipe="ds-dn-resnet-13-gray",

@@ -119,6 +119,8 @@ def write_overview(infos: Any) -> str:
             noises = ("" if other else "sigma ") + " / ".join(values)
             crop = metrics["crops"].get(folder)
             where = f"{folder} ({crop}x{crop})" if crop else folder
+            if metrics["luma"] or info.channels == 1:
+                where += ", luma"
             before = metrics["noisy"][folder] if other else {}
             figures = [
                 f"{before[k]:.2f} → {v:.2f}" if other else f"{v:.2f}"
