@@ -128,7 +128,8 @@ CARDS = {
         fails="With the noise of a camera of 500 electrons at full scale it harms the "
         "finest waves (period 2 to 3 pixels) and leaves speckles on black:",
         recipe="gradnet-real",
-        command="gradnet benchmark pairs 'real_polyu/test/*_real.JPG' "
+        command="gradnet benchmark card gradnet-real CBSD68` and `"
+        "gradnet benchmark pairs 'real_polyu/test/*_real.JPG' "
         "'real_polyu/test/*_mean.JPG' --model gradnet-real",
         data="10 of the 11 training scenes of PolyU (one held out for validation) and "
         + SETS,
@@ -203,7 +204,8 @@ CARDS = {
         fails="With the noise of counts, 30 photons at full scale; what is no "
         "micrograph suffers:",
         recipe="gradnet-fluorescence",
-        command="gradnet benchmark pairs microscopy_w2s/test/noisy "
+        command="gradnet benchmark card gradnet-fluorescence Set12 --grey` and `"
+        "gradnet benchmark pairs microscopy_w2s/test/noisy "
         "microscopy_w2s/test/clean --affine --model gradnet-fluorescence",
         data="90 pairs of W2S (30 fields, 3 channels; 4 held out for validation) and "
         "120 images of BBBC038",
@@ -276,7 +278,8 @@ CARDS = {
         use="Grey images with white Gaussian noise, sigma 0 to 55 of 255, not told "
         "(blind).",
         limits="Small (8 layers on a pixel-unshuffled grid): fast rather than best.",
-        about="",
+        about="DnCNN of 48 features without batch normalisation; its recipe is the "
+        "paper's network, for colour, with 20 layers at full resolution.",
         fails="At sigma 25:",
         recipe="dncnn",
         command="gradnet benchmark card dncnn-gray Set12 CBSD68 --grey",

@@ -96,7 +96,7 @@ def nonfinite_message(image: NDArray[Any], where: str = "") -> str:
     if finite.all():
         return ""
     bad = ~finite
-    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
     return (
         f"{int(bad.sum())} of {image.size} values{where} are NaN or infinite, the "
         f"first at {first}: repair them, or keep them out of the way with nan='keep'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from napari_gradnet.errors import GradNetError
+from napari_gradnet.errors import DeviceError, GradNetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +18,11 @@ logger = logging.getLogger(__name__)
 def is_final(error: BaseException | None) -> bool:
     """Whether a failure lies in the file itself, so that its finished units are lost.
 
-    A full disk or a vanished folder passes; what is finished is kept for the next run.
+    A full disk, a vanished folder or a device without memory passes; what is finished
+    is kept for the next run.
     """
     while error is not None:
-        if isinstance(error, OSError | MemoryError):
+        if isinstance(error, OSError | MemoryError | DeviceError):
             return False
         error = error.__cause__ or error.__context__
     return True

@@ -20,6 +20,7 @@ from napari_gradnet.bundle import (
 )
 from napari_gradnet.errors import ModelError
 from napari_gradnet.inference.device import resolve_device
+from napari_gradnet.inference.full_memory import out_of_memory_told
 from napari_gradnet.inference.precision import Precision, resolve_precision
 from napari_gradnet.inference.prepare import prepare
 
@@ -267,6 +268,6 @@ def _open(path: Path, _changed: int, device: str, precision: Precision) -> Model
     target = resolve_device(device)
     pipeline, header = load_model(path)
     dtype = resolve_precision(precision, target, header)
-    return Model(
-        prepare(pipeline, target), header, path, file_sha256(path), target, dtype
-    )
+    with out_of_memory_told(target, f"the model {header.name}", "use device='cpu'"):
+        ready = prepare(pipeline, target)
+    return Model(ready, header, path, file_sha256(path), target, dtype)

@@ -21,8 +21,8 @@ __all__ = ["denoise_with_dncnn"]
 #: Packaged models that hold a DnCNN, best first: alone, or as the guide of a GradNet.
 _COLOR = ("dncnn-color", "gradnet-color", "gradnet-fast-color")
 _GRAY = ("gradnet-fast-gray", "gradnet-gray", "dncnn-gray")
-#: Of black 0 and white 1, what the network sees: a hot pixel far beyond would spoil all
-#: of its neighbourhood.
+#: Of black 0 and white 1, what the network sees. Closer than `plane.INSIDE`: noise that
+#: is stabilised does not reach so far.
 _INSIDE = (-1.0, 2.0)
 
 

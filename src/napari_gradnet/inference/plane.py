@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import psutil
@@ -20,6 +20,10 @@ from napari_gradnet.inference.attention import (
     stack_windows,
     with_means,
 )
+from napari_gradnet.inference.full_memory import (
+    is_out_of_memory,
+    out_of_memory_told,
+)
 from napari_gradnet.inference.prepare import bytes_per_pixel
 from napari_gradnet.tiling import count_tiles, fit_tile, iter_tiles
 
@@ -34,6 +38,8 @@ __all__ = ["NUM_VIEWS", "PlaneDenoiser"]
 
 logger = logging.getLogger(__name__)
 
+_Result = TypeVar("_Result")
+
 #: Flips and rotations of the self-ensemble.
 NUM_VIEWS = 8
 #: Most memory that one forward pass may take on the CPU, bytes.
@@ -46,21 +52,19 @@ CPU_PIXELS_IN_STRIPS = 1 << 20
 #: Share of the free memory that it may take.
 FREE_SHARE = 0.5
 SMALLEST_TILE = 32
+#: Of black 0 and white 1, what networks see: a hot pixel far beyond would spoil all of
+#: its neighbourhood. Single photons of full scale 1 reach up to 6 times white.
+INSIDE = (-2.0, 6.0)
+_REMEDY = "close other programs or use device='cpu'"
 
 
-#: How CUDA, MPS and the CPU's allocators (Linux, Windows) say it.
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "can't allocate memory",
-    "not enough memory",
-)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error) for words in _OUT_OF_MEMORY)
+def _part_outliers(image: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What a network is to see of an image, and what lies beyond, if anything does."""
+    low, high = torch.aminmax(image)
+    if low >= INSIDE[0] and high <= INSIDE[1]:
+        return image, None
+    inside = image.clamp(*INSIDE)
+    return inside, image - inside
 
 
 def _view(image: Tensor, number: int) -> Tensor:
@@ -111,7 +115,10 @@ class PlaneDenoiser:
     def _max_pixels(self) -> int:
         device = self.model.device
         if device.type == "cuda":
-            budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]
+            # what PyTorch holds back for reuse is free, too
+            spare = torch.cuda.memory_reserved(device)
+            spare -= torch.cuda.memory_allocated(device)
+            budget = FREE_SHARE * (torch.cuda.mem_get_info(device)[0] + spare)
         else:
             budget = min(CPU_BUDGET, FREE_SHARE * psutil.virtual_memory().available)
         return int(budget / bytes_per_pixel(self.model.pipeline))
@@ -134,7 +141,8 @@ class PlaneDenoiser:
         Parameters
         ----------
         plane : ndarray, shape (C, Y, X)
-            In [0, 1] or thereabouts; finite.
+            In [0, 1] or thereabouts; finite. What lies below -2 or above 6 stays as far
+            beyond as it is.
         guide : ndarray, shape (C, Y, X), optional
             Replaces the model's own guide.
 
@@ -147,16 +155,15 @@ class PlaneDenoiser:
         DeviceError
             Even the smallest tile does not fit into the memory.
         """
-        image = torch.from_numpy(np.ascontiguousarray(plane, dtype=np.float32))
-        helper = None
-        if guide is not None:
-            helper = torch.from_numpy(np.ascontiguousarray(guide, dtype=np.float32))
+        image, beyond = _part_outliers(_as_tensor(plane))
+        helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
         total = torch.zeros_like(image)
         for number in range(self.views):
             turned_guide = None if helper is None else _view(helper, number)
             result = yield from self._iter_view(_view(image, number), turned_guide)
             total += _view_back(result, number)
-        return (total / self.views).numpy()
+        total /= self.views
+        return (total if beyond is None else total + beyond).numpy()
 
     def statistics_windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
         """Windows of a plane of a size that `gather_statistics` needs; mostly none."""
@@ -178,9 +185,14 @@ class PlaneDenoiser:
         guide : ndarray, shape of `windows`, optional
             See `iter_plane`.
         """
-        helper = None if guide is None else torch.from_numpy(guide)
-        with self.model.lock, gathered_means(self.model.pipeline) as means:
-            self.run_network(torch.from_numpy(windows), helper)
+        helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
+        image, _ = _part_outliers(_as_tensor(windows))
+        with (
+            out_of_memory_told(self.model.device, "a plane's statistics", _REMEDY),
+            self.model.lock,
+            gathered_means(self.model.pipeline) as means,
+        ):
+            self.run_network(image, helper)
         return means
 
     def denoise_part(
@@ -198,47 +210,33 @@ class PlaneDenoiser:
         means : list of Tensor, optional
             What `gather_statistics` gave.
         """
-        image = torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
-        helper = None
-        if guide is not None:
-            helper = torch.from_numpy(np.ascontiguousarray(guide, dtype=np.float32))
-        size = (int(image.shape[1]), int(image.shape[2]))
-        result = torch.empty_like(image)
-        for tile in iter_tiles(size, self.tile_for(size), self.halo, self.alignment):
-            read = (slice(None), *tile.read)
-            beside = None if helper is None else helper[read][None]
-            out = self._forward(image[read][None], beside, means)[0]
-            result[(slice(None), *tile.write)] = out[(slice(None), *tile.keep)]
-        return result.numpy()
+        image, beyond = _part_outliers(_as_tensor(part))
+        helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
+        result = _run(self._iter_view(image, helper, means))
+        return (result if beyond is None else result + beyond).numpy()
 
     def denoise(
         self, plane: NDArray[np.float32], guide: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Run `iter_plane` to its end."""
-        work = self.iter_plane(plane, guide)
-        while True:
-            try:
-                next(work)
-            except StopIteration as stop:
-                result: NDArray[np.float32] = stop.value
-                return result
+        return _run(self.iter_plane(plane, guide))
 
     def _iter_view(
-        self, image: Tensor, guide: Tensor | None
+        self, image: Tensor, guide: Tensor | None, means: list[Tensor] | None = None
     ) -> Generator[None, None, Tensor]:
         size = (int(image.shape[1]), int(image.shape[2]))
         tile = self.tile_for(size)
         while True:
             try:
-                return (yield from self._iter_tiles(image, guide, tile))
+                return (yield from self._iter_tiles(image, guide, tile, means))
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 smaller = min(tile, max(size)) // 2 // self.alignment * self.alignment
                 if smaller < SMALLEST_TILE:
                     msg = (
                         f"{self.model.device} is out of memory even with tiles of "
-                        f"{tile} pixels: close other programs or use device='cpu'"
+                        f"{tile} pixels: {_REMEDY}"
                     )
                     raise DeviceError(msg) from error
             self._tell_out_of_memory(f"tiles of {tile} pixels", str(smaller))
@@ -254,15 +252,20 @@ class PlaneDenoiser:
         )
 
     def _iter_tiles(
-        self, image: Tensor, guide: Tensor | None, tile: int
+        self,
+        image: Tensor,
+        guide: Tensor | None,
+        tile: int,
+        means: list[Tensor] | None,
     ) -> Generator[None, None, Tensor]:
         size = (int(image.shape[1]), int(image.shape[2]))
-        if tile >= max(size) and not self._needs_windows(size):
+        if means is None and tile >= max(size) and not self._needs_windows(size):
             result = self._forward(image[None], _batch(guide))[0]
             yield
             return result
         result = torch.empty_like(image)
-        means = self._gather(image, guide) if self.has_attention else None
+        if means is None and self.has_attention:
+            means = self._gather(image, guide)
         for part in iter_tiles(size, tile, self.halo, self.alignment):
             read = (slice(None), *part.read)
             helper = None if guide is None else guide[read][None]
@@ -286,7 +289,7 @@ class PlaneDenoiser:
             except (RuntimeError, MemoryError) as error:
                 largest = max(side.stop - side.start for side in windows[0])
                 smaller = min(WINDOW, largest // 2)
-                if not _is_out_of_memory(error) or smaller < SMALLEST_TILE:
+                if not is_out_of_memory(error) or smaller < SMALLEST_TILE:
                     raise
             else:
                 return means
@@ -322,3 +325,17 @@ class PlaneDenoiser:
 
 def _batch(guide: Tensor | None) -> Tensor | None:
     return None if guide is None else guide[None]
+
+
+def _as_tensor(image: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+
+
+def _run(work: Generator[None, None, _Result]) -> _Result:
+    """Do all steps of some work and return what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            result: _Result = stop.value
+            return result

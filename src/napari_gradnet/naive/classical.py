@@ -203,10 +203,15 @@ def denoise_gaussian(plane: Plane, sigma: Sigma, *, workers: int = 1) -> Plane:
 def _least_risk(
     unit: Plane, candidates: Callable[[Plane], Iterable[tuple[Plane, float]]]
 ) -> Plane:
-    """The candidate with the least SURE at unit noise: residual + 2 divergence."""
+    """The candidate with the least SURE at unit noise: residual + 2 divergence.
+
+    Pixels that change by more than 5 sigma are outliers: one alone, such as a hot
+    pixel, would decide for all others.
+    """
     best, least = unit, np.inf
     for result, divergence in candidates(unit):
-        risk = float(np.mean((result - unit) ** 2)) + 2 * divergence
+        residual = np.minimum((result - unit) ** 2, 25)
+        risk = float(np.mean(residual)) + 2 * divergence
         if risk < least:
             best, least = result, risk
     return best

@@ -200,16 +200,6 @@ def _denoise_one(
     return plan.stabilizer.inverse(denoised)
 
 
-def _to_dtype(
-    values: NDArray[np.floating], dtype: np.dtype[np.generic]
-) -> NDArray[np.generic]:
-    """Round and saturate to integers; saturate to narrower floats."""
-    if dtype.kind == "f" and dtype.itemsize < values.dtype.itemsize:
-        limit = float(np.finfo(str(dtype)).max)
-        values = np.clip(values, -limit, limit)
-    return cast_values(values, dtype)
-
-
 def _iter_planes(
     array: NDArray[np.generic],
     out: NDArray[np.generic],
@@ -233,7 +223,7 @@ def _iter_planes(
         result = np.empty(plane.shape, out.dtype)
         samples = plane[..., :3] if axes.is_rgb else plane
         denoised = _denoise_one(samples, plan, method, inner)
-        result[..., : samples.shape[-1]] = _to_dtype(denoised, out.dtype)
+        result[..., : samples.shape[-1]] = cast_values(denoised, out.dtype)
         if axes.is_rgb and plane.shape[-1] == 4:
             result[..., 3] = plane[..., 3]
         out[index] = axes.from_plane(result)

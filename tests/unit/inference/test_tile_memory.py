@@ -123,6 +123,22 @@ def test_nothing_fits(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
         denoiser.denoise(plane(model, (81, 80)))
 
 
+def test_parts_of_volumes_shrink_their_tiles_too(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(models, "color")
+    image = plane(model, (150, 130))
+    denoiser = PlaneDenoiser(model)
+    means = denoiser.gather_statistics(image[None])
+    expected = denoiser.denoise_part(image, means=means)
+    Memory(100 * 100, OUT_OF_MEMORY[0]).install(monkeypatch)
+    with pytest.warns(RuntimeWarning, match="out of memory with tiles of 150 pixels"):
+        found = denoiser.denoise_part(image, means=means)
+    assert np.allclose(found, expected, atol=1e-5)
+    with pytest.raises(DeviceError, match="cpu is out of memory for a plane's stat"):
+        denoiser.gather_statistics(image[None])
+
+
 def test_another_error_is_not_taken_for_lack_of_memory(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
