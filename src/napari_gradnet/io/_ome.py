@@ -261,7 +261,8 @@ def patch_ome_xml(
     ValueError
         The text is not OME-XML with such an image.
     """
-    document = minidom.parseString(xml.encode())
+    # as text: the encoding that it declares is the file's, and no longer applies
+    document = minidom.parseString(xml)
     root = document.documentElement
     if root is None:
         msg = "the text holds no element"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import tifffile
+    from numpy.typing import NDArray
 
 __all__ = [
     "MINISWHITE",
@@ -32,6 +33,7 @@ __all__ = [
     "check_whole",
     "damaged",
     "enum_name",
+    "palette_bytes",
 ]
 
 MINISWHITE, RGB, PALETTE, YCBCR = 0, 2, 3, 6
@@ -63,6 +65,24 @@ def damaged(path: Path, what: str) -> Iterator[None]:
 def enum_name(value: int) -> str:
     """Name of a TIFF constant, or its number where tifffile knows no name."""
     return str(getattr(value, "name", value))
+
+
+def palette_bytes(colormap: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colours of a palette in 8 bits.
+
+    Parameters
+    ----------
+    colormap : ndarray, shape (3, colours)
+        Of the file. It should hold 0 to 65535, but some programs write 0 to 255:
+        libtiff tells them apart by the largest number as well.
+
+    Returns
+    -------
+    ndarray, shape (3, colours), dtype uint8
+    """
+    values = np.asarray(colormap)
+    shift = 8 if values.max(initial=0) > 255 else 0
+    return (values >> shift).astype(np.uint8)
 
 
 def check_pixels(path: Path, page: tifffile.TiffPage) -> np.dtype[Any]:

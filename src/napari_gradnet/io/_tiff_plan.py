@@ -31,6 +31,9 @@ _SAME_COMPRESSION |= {34925: 34925, 50000: 50000, 34926: 50000}
 _DEFLATE = 8
 #: ResolutionUnit: none, inch, centimetre, millimetre, micrometre.
 _UNITS = {1, 2, 3, 4, 5}
+#: Bytes of a directory besides texts and tags that are kept, at most, with the entries
+#: of those.
+_MAX_FIXED_TAGS = 4096
 _WITH_PREDICTOR = {5, 8, 34925, 50000}
 
 
@@ -111,6 +114,13 @@ def plan_like(
     return _Planner(source, path, dtype, record).plan()
 
 
+def _directory_size(tags: PageTags, options: dict[str, Any]) -> int:
+    """Bytes of a page besides its pixels, rather too many than too few."""
+    texts = [tags.description, tags.software or None, options["iccprofile"]]
+    texts += [entry[3] for entry in tags.extra]
+    return _MAX_FIXED_TAGS + sum(len(text) for text in texts if isinstance(text, bytes))
+
+
 class _Planner:
     def __init__(
         self,
@@ -161,13 +171,6 @@ class _Planner:
         block_axes, page_shape = self._shapes()
         num_pages = math.prod(source.shape) // math.prod(page_shape)
         options = self._options()
-        contiguous = self.kind == "imagej" and options["compression"] == 1
-        nbytes = math.prod(source.shape) * self.dtype.itemsize
-        bigtiff = source.file.is_bigtiff
-        single = contiguous and not bigtiff and nbytes > CLASSIC_LIMIT
-        if nbytes > CLASSIC_LIMIT and not (bigtiff or single):
-            bigtiff = True
-            self.notes.append("more than 4 GB: written as BigTIFF")
         tags = TagWriter(
             source,
             self.path,
@@ -178,6 +181,14 @@ class _Planner:
             record=self.record,
         )
         first = tags.first_page()
+        contiguous = self._is_contiguous(options, tags, first, page_shape)
+        nbytes = math.prod(source.shape) * self.dtype.itemsize
+        bigtiff = source.file.is_bigtiff
+        single = contiguous and self.kind == "imagej" and not bigtiff
+        single = single and nbytes > CLASSIC_LIMIT
+        if nbytes > CLASSIC_LIMIT and not (bigtiff or single):
+            bigtiff = True
+            self.notes.append("more than 4 GB: written as BigTIFF")
         return TiffPlan(
             block_axes=block_axes,
             page_shape=page_shape,
@@ -192,6 +203,34 @@ class _Planner:
             tags=lambda number: first if number == 0 else tags.page(number),
             message=join_messages(*self.notes, *tags.notes),
         )
+
+    def _is_contiguous(
+        self,
+        options: dict[str, Any],
+        tags: TagWriter,
+        first: PageTags,
+        page_shape: tuple[int, ...],
+    ) -> bool:
+        """Whether the pixels of all pages must lie one after the other.
+
+        ImageJ needs it. Of a file of its own kind tifffile takes it for granted where
+        the second directory lies further behind the first than all pixels need, which
+        long metadata bring about if the pages are small.
+        """
+        if options["compression"] != 1 or self.kind not in ("imagej", "shaped"):
+            return False
+        if self.kind == "imagej":
+            return True
+        later = (tags.num_pages - 1) * math.prod(page_shape) * self.dtype.itemsize
+        if not later or later > _directory_size(first, options):
+            return False
+        width = options.get("tile", (0, self.page.imagewidth))[1]
+        if width != self.page.imagewidth:
+            return False
+        options.pop("tile", None)  # tiles as wide as the page are no more than strips
+        if any(tags.page(number) != PageTags() for number in range(1, tags.num_pages)):
+            self.notes.append("tags of the pages behind the first are not kept")
+        return True
 
     def _shapes(self) -> tuple[Any, tuple[int, ...]]:
         """Block axes and page shape, both with the colours of a palette."""

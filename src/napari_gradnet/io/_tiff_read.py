@@ -24,6 +24,7 @@ from napari_gradnet.io._tiff_check import (
     check_whole,
     damaged,
     enum_name,
+    palette_bytes,
 )
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ class TiffSource(ImageSource):
         self.keyframe = self.series.keyframe
         orientation = self.keyframe.tags.valueof(ORIENTATION, 1)
         self.orientation = int(orientation) if orientation in range(1, 9) else 1
-        if self.file.is_imagej and self.kind != "imagej":
+        # tifffile falls back to plain pages where the header and the file do not agree;
+        # other kinds, such as Micro-Manager's, may have an ImageJ header besides theirs
+        if self.file.is_imagej and self.kind == "plain":
             msg = (
                 f"{self.path}: its ImageJ header tells of more images than the file of "
                 f"{self.file.filehandle.size:,} bytes holds: it is cut off or damaged"
@@ -164,7 +167,7 @@ class TiffSource(ImageSource):
             if page.colormap is None:
                 msg = f"{self.path} is indexed, but its palette is missing"
                 raise FileFormatError(msg)
-            self.palette = (page.colormap.T >> 8).astype(np.uint8)
+            self.palette = palette_bytes(page.colormap).T
             self.dtype = np.dtype("u1")
             self._notes.append("palette colours are read and written as RGB")
         bits = int(np.max(page.bitspersample))
@@ -230,7 +233,8 @@ class TiffSource(ImageSource):
 
     # -------------------------------------------------------------------- axes
     def _set_axes(self, axes: str | None) -> None:
-        letters, shape = str(self.series.axes), tuple(map(int, self.series.shape))
+        letters = str(self.series.axes).upper()
+        shape = tuple(map(int, self.series.shape))
         if letters.endswith("S") and shape[-1] == 1:
             letters, shape = letters[:-1], shape[:-1]
         if "S" in letters and not self._samples_are_colours(letters, shape):

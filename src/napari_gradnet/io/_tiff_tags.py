@@ -10,6 +10,7 @@ import numpy as np
 from napari_gradnet.errors import FileFormatError
 from napari_gradnet.io import _imagej, _ome
 from napari_gradnet.io._tiff_axes import is_stack_of
+from napari_gradnet.io._tiff_check import palette_bytes
 from napari_gradnet.io._tiff_write import PageTags
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class TagWriter:
         luts: list[bytes] = []
         colormap = self.source.keyframe.colormap
         if colormap is not None and self.dtype != self.source.stored_dtype:
-            luts = [(np.asarray(colormap) >> 8).astype(np.uint8).tobytes()]
+            luts = [palette_bytes(colormap).tobytes()]
         info = f"napari-gradnet: {record_text(self.record)}"
         try:
             new = _imagej.extend_tag(data, counts, order, info, luts)
@@ -214,7 +215,7 @@ class TagWriter:
         source = self.source
         content: dict[str, Any] = {}
         if source.series.kind == "shaped":
-            content = json.loads(source.description)
+            content = self._shaped_content()
             content.pop("truncated", None)
             if source.palette is not None or source.is_renamed:
                 content["shape"] = list(source.shape)
@@ -226,6 +227,21 @@ class TagWriter:
                 content["description"] = source.description
         content["napari-gradnet"] = dict(self.record)
         return json.dumps(content, default=str).encode()
+
+    def _shaped_content(self) -> dict[str, Any]:
+        """What tifffile wrote about the file, with the user's text."""
+        first = self.source.description
+        second = str(self.source.keyframe.description1)
+        # behind a text of the user's, tifffile puts its own into a second tag
+        own = first.startswith("shape=") or (first[:1] == "{" and '"shape":' in first)
+        text = first if own or not second else second
+        # its old versions wrote no JSON, but "shape=(3, 40, 50)"
+        shape = {"shape": list(self.source.series.shape)}
+        content: dict[str, Any] = json.loads(text) if text[:1] == "{" else shape
+        if first not in ("", text):
+            taken = "description" in content
+            content["ImageDescription" if taken else "description"] = first
+        return content
 
     def _plain_description(self, software: str) -> tuple[bytes | None, str]:
         """Add the record to free text; anything structured is left as it is."""

@@ -10,7 +10,7 @@ from napari_gradnet.io._ome import find_image
 from napari_gradnet.io._tiff_read import TiffSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -25,21 +25,34 @@ _UNITS = {
     "\u00b5m": "micrometer",
     "\u03bcm": "micrometer",
     "\\u00B5m": "micrometer",
+    "fm": "femtometer",
+    "pm": "picometer",
     "nm": "nanometer",
     "mm": "millimeter",
     "cm": "centimeter",
+    "dm": "decimeter",
     "m": "meter",
+    "km": "kilometer",
     "\u00c5": "angstrom",
+    "in": "inch",
     "inch": "inch",
+    "ft": "foot",
+    "yd": "yard",
+    "mi": "mile",
     "s": "second",
     "sec": "second",
     "ms": "millisecond",
+    "us": "microsecond",
     "\u00b5s": "microsecond",
+    "\u03bcs": "microsecond",
+    "ns": "nanosecond",
+    "ps": "picosecond",
     "min": "minute",
     "h": "hour",
+    "d": "day",
 }
-#: Centimetres and inches, by TIFF's ResolutionUnit.
-_RESOLUTION_UNITS = {2: "inch", 3: "centimeter"}
+#: TIFF's ResolutionUnit; the last two are tifffile's and a few other programs'.
+_RESOLUTION_UNITS = {2: "inch", 3: "centimeter", 4: "millimeter", 5: "micrometer"}
 #: Of channels whose file tells none.
 _COLOURS = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 
@@ -72,18 +85,23 @@ def read_calibration(source: ImageSource) -> Calibration:
     scales, units = _from_resolution(source)
     imagej = source.metadata.get("imagej") if source.kind == "imagej" else None
     if isinstance(imagej, dict):
-        unit = _UNITS.get(str(imagej.get("unit", "")))
-        if unit is None:  # pixels, or nothing that OME knows
-            scales = dict.fromkeys(scales, 1.0) if "unit" not in imagej else scales
-        units = dict.fromkeys(scales, unit) if unit else {}
+        if "unit" not in imagej:  # pixels
+            scales = dict.fromkeys(scales, 1.0)
         if (spacing := _positive(imagej.get("spacing"))) is not None:
             scales["Z"] = spacing
-            if unit:
-                units["Z"] = unit
+        units = _imagej_units(imagej, scales)
         if (interval := _positive(imagej.get("finterval"))) is not None:
             scales["T"] = interval
             units["T"] = _UNITS.get(str(imagej.get("tunit", "s")), "second")
     return Calibration(scales, units, _imagej_channels(source, imagej))
+
+
+def _imagej_units(imagej: Mapping[str, Any], letters: Iterable[str]) -> dict[str, str]:
+    """Units of the axes of space: those of Y and Z may differ from that of X."""
+    general = imagej.get("unit", "")
+    own = {"Y": imagej.get("yunit", general), "Z": imagej.get("zunit", general)}
+    found = {x: _UNITS.get(str(own.get(x, general))) for x in letters}
+    return {letter: unit for letter, unit in found.items() if unit}
 
 
 def _imagej_channels(
@@ -133,7 +151,8 @@ def _from_resolution(source: TiffSource) -> tuple[dict[str, float], dict[str, st
 def _from_ome(source: TiffSource) -> Calibration:
     from xml.dom import minidom
 
-    root = minidom.parseString(source.description.encode()).documentElement
+    # as text: the encoding that it declares is the file's, and no longer applies
+    root = minidom.parseString(source.description).documentElement
     if root is None:
         return Calibration()
     page = source.keyframe
@@ -158,6 +177,8 @@ def _from_ome(source: TiffSource) -> Calibration:
             unit = _UNITS.get(pixels.getAttribute(f"{name}Unit") or default)
             if unit:
                 units[letter] = unit
+    if source.axes.is_rgb:  # one channel of the file is three of OME-Zarr
+        return Calibration(scales, units)
     nodes = pixels.getElementsByTagNameNS("*", "Channel")
     labels = [node.getAttribute("Name") for node in nodes]
     colours = [_ome_colour(node.getAttribute("Color")) for node in nodes]

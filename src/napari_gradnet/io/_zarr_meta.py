@@ -117,7 +117,9 @@ def parse_attributes(
         with warnings.catch_warnings():  # a unit beyond the list is the user's business
             warnings.simplefilter("ignore")
             # validation fills in defaults: the found attributes stay as they are
-            image = model.model_validate(copy.deepcopy(block))
+            # how it is shown ("omero") does not matter here, and is often incomplete
+            checked = {key: value for key, value in block.items() if key != "omero"}
+            image = model.model_validate(copy.deepcopy(checked))
     except (ValidationError, RecursionError) as error:
         msg = f"{path}: its OME-Zarr {version} metadata are not valid: {_first(error)}"
         raise FileFormatError(msg) from error
@@ -155,10 +157,11 @@ def _letters(names: Sequence[tuple[str, str | None]]) -> str:
     """One letter an axis: its name, or what its type stands for."""
     wanted: list[str] = []
     space = [i for i, (_, kind) in enumerate(names) if kind == "space"]
+    letters = _space_letters([names[i][0].upper() for i in space])
     for place, (name, kind) in enumerate(names):
         letter = name.upper()
         if kind == "space":
-            letter = "ZYX"[3 - len(space) + space.index(place)]
+            letter = letters[space.index(place)]
         elif kind in ("time", "channel"):
             letter = kind[0].upper()
         elif len(letter) != 1 or not letter.isascii() or not letter.isalpha():
@@ -166,6 +169,12 @@ def _letters(names: Sequence[tuple[str, str | None]]) -> str:
         wanted.append("" if letter in wanted or letter == "S" else letter)
     spare = iter(x for x in _SPARE if x not in wanted)
     return "".join(letter or next(spare) for letter in wanted)
+
+
+def _space_letters(names: Sequence[str]) -> str:
+    """Letters of the axes of space: their names, or their places where those differ."""
+    named = len(set(names)) == len(names) and {"X", "Y"} <= set(names) <= set("XYZ")
+    return "".join(names) if named else "ZYX"[3 - len(names) :]
 
 
 def processed_attributes(
@@ -218,16 +227,16 @@ def _transformations(
             ],
         }
     ]
-    for entry in finest:
-        if entry["type"] == "translation":
-            # the centre of a mean's pixel lies between those that it was taken of
-            moved = [
-                t + (s * (factor - 1) / 2 if letter in "YX" else 0)
-                for t, s, letter in zip(
-                    entry["translation"], scale, letters, strict=True
-                )
-            ]
-            result.append({"type": "translation", "translation": moved})
+    found = [t["translation"] for t in finest if t["type"] == "translation"]
+    if found or level:
+        # the centre of a mean's pixel lies between those that it was taken of
+        moved = [
+            t + (s * (factor - 1) / 2 if letter in "YX" else 0)
+            for t, s, letter in zip(
+                found[0] if found else [0.0] * len(scale), scale, letters, strict=True
+            )
+        ]
+        result.append({"type": "translation", "translation": moved})
     return result
 
 

@@ -171,11 +171,21 @@ def plan_volume(
         _fill_value(source, dtype),
         levels,
         processed_attributes(image, [level.path for level in levels], record),
-        source.array.attributes if isinstance(source, ZarrSource) else {},
+        _array_attributes(source, letters),
         layout,
         join_messages(message, note, _turned(source), _renamed(source, letters)),
         black,
     )
+
+
+def _array_attributes(source: ImageSource, letters: str) -> dict[str, Any]:
+    """The input's, with xarray's names of the dimensions in the order of the output."""
+    if not isinstance(source, ZarrSource):
+        return {}
+    found = source.array.attributes
+    if source.image is not None or "_ARRAY_DIMENSIONS" not in found:
+        return found
+    return {**found, "_ARRAY_DIMENSIONS": [letter.lower() for letter in letters]}
 
 
 def _turned(source: ImageSource) -> str:

@@ -65,7 +65,7 @@ def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
     except (OSError, RuntimeError) as error:
         msg = f"{output}: its links lead nowhere or in circles ({error})"
         raise FileFormatError(msg) from error
-    if target == read or target.is_relative_to(read) or read.is_relative_to(target):
+    if _lies_in(target, read) or _lies_in(read, target):
         msg = f"{output} is the input {source}, lies in it or holds it: choose another"
         raise FileFormatError(msg)
     if os.path.lexists(output):
@@ -84,6 +84,22 @@ def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
     if not target.parent.is_dir():
         msg = f"{output}: the folder {target.parent} does not exist: create it first"
         raise FileFormatError(msg)
+
+
+def _lies_in(inner: Path, outer: Path) -> bool:
+    """Whether a path is another one or lies below it, under whatever name.
+
+    Names alone do not tell: a disk may ignore upper and lower case, and a folder may
+    be mounted twice.
+    """
+    if inner.is_relative_to(outer):
+        return True
+    for path in (inner, *inner.parents):
+        # what is missing, or may not be looked at, is known by its name only
+        with contextlib.suppress(OSError):
+            if path.samefile(outer):
+                return True
+    return False
 
 
 def publish_folder(folder: Path, output: Path, *, overwrite: bool) -> None:
