@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from napari_gradnet.config.base import FrozenModel, explain
 from napari_gradnet.config.network import GradNetConfig, NetworkConfig
-from napari_gradnet.errors import ModelError
+from napari_gradnet.errors import FileFormatError, ModelError
 from napari_gradnet.networks.pipeline import Pipeline
 from napari_gradnet.networks.registry import build
 
@@ -45,6 +45,7 @@ FORMAT_VERSION = 1
 _KEY = "gradnet"
 #: A safetensors header is far smaller; a larger one is damaged or hostile.
 _MAX_HEADER = 10 * 2**20
+_WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class GuideHeader(FrozenModel):
@@ -233,6 +234,9 @@ def load_model(path: Path) -> tuple[Pipeline, ModelHeader]:
                 f"asks for {tuple(expected[key].shape)}"
             )
             raise ModelError(msg)
+        if value.dtype not in _WEIGHT_TYPES:
+            msg = f"{path}: weight {key!r} is {value.dtype}: give 16 or 32-bit floats"
+            raise ModelError(msg)
         if not torch.isfinite(value).all():
             msg = f"{path}: weight {key!r} holds NaN or infinity; the file is damaged"
             raise ModelError(msg)
@@ -271,6 +275,8 @@ def save_model(
     ------
     ModelError
         A weight is not finite, so that the file could not be loaded again.
+    FileFormatError
+        The file cannot be written, say for want of space.
     """
     dtype = torch.float16 if half else torch.float32
     state = {
@@ -290,7 +296,11 @@ def save_model(
     os.close(handle)
     temporary = Path(name)
     try:
-        save_file(state, temporary, {_KEY: header.model_dump_json()})
+        try:
+            save_file(state, temporary, {_KEY: header.model_dump_json()})
+        except SafetensorError as error:  # not OSError, even where the disk is full
+            msg = f"cannot write {path}: {error}; make room or give another folder"
+            raise FileFormatError(msg) from error
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:

@@ -207,6 +207,11 @@ def flatten(state: dict[str, Tensor]) -> None:
     state["network.head.weight"] = state["network.head.weight"].flatten()
 
 
+def shrink(state: dict[str, Tensor]) -> None:
+    name = next(iter(state))
+    state[name] = state[name].to(torch.float8_e4m3fn)
+
+
 def spoil(value: float) -> Callable[[dict[str, Tensor]], None]:
     def change(state: dict[str, Tensor]) -> None:
         state["guide.tail.weight"][0, 0, 1, 1] = value
@@ -225,6 +230,7 @@ def spoil(value: float) -> Callable[[dict[str, Tensor]], None]:
         (reshape, r"'network.head.weight' has shape \(8, 1, 3, 3\).*\(8, 12, 3, 3\)"),
         (flatten, r"'network.head.weight' has shape \(864,\)"),
         (spoil(np.nan), r"'guide.tail.weight' holds NaN or infinity"),
+        (shrink, r"is torch.float8_e4m3fn: give 16 or 32-bit"),
         (spoil(-np.inf), r"'guide.tail.weight' holds NaN or infinity"),
     ],
 )

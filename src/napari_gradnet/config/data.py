@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_gradnet.config.base import FrozenModel
-from napari_gradnet.config.noise import GaussianNoise, NoiseConfig, NoiseRange
+from napari_gradnet.config.noise import NoiseConfig, NoiseRange
 
 __all__ = ["DRAWN_PREFIX", "DataConfig", "SourceConfig", "ValidationConfig"]
 
@@ -140,9 +140,10 @@ class ValidationConfig(FrozenModel):
     )
     crop: int = Field(256, ge=16, description="Central crop, pixels.")
     noises: tuple[NoiseConfig, ...] = Field(
-        (GaussianNoise(sigma=25.0),),
+        (),
         description="Each is measured on the images without noise of their own; PSNR "
-        "is their mean.",
+        "is their mean, that of noisy partners counting as one more. When empty, "
+        "images held out of training get their source's noise, the same every time.",
     )
     num_pictures: int = Field(
         2,

@@ -55,7 +55,7 @@ class NetworkGuide(FrozenModel):
 
 
 class BM3DGuide(FrozenModel):
-    """BM3D, computed once a noise draw, on all processors, and kept on disk."""
+    """BM3D, computed once a noise draw, on all processors; kept on disk for reuse."""
 
     kind: Literal["bm3d"] = "bm3d"
     sigma: float | None = Field(
@@ -68,7 +68,8 @@ class BM3DGuide(FrozenModel):
         None,
         ge=1,
         description="Crops and noise repeat after as many epochs, so that BM3D need "
-        "not be computed again; never when not given.",
+        "not be computed again; never when not given, and then only the results of "
+        "validation images are kept, or all where `cache` is given.",
     )
     cache: str | None = Field(
         None, description="Folder for the results; in the run folder when not given."

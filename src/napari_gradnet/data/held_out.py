@@ -26,7 +26,8 @@ class HeldOut(NamedTuple):
     ----------
     clean : Tensor
     noisy : Tensor or None
-        Its noisy partner; without one, ``validation.noises`` make some.
+        Its noisy partner, or itself with its source's noise; without one,
+        ``validation.noises`` make some.
     source : str
         Which it is of, as `source_label` names it.
     """

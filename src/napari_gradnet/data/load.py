@@ -14,6 +14,7 @@ from napari_gradnet.axes import resolve_axes
 from napari_gradnet.config.data import DRAWN_PREFIX
 from napari_gradnet.data.drawn import draw_image
 from napari_gradnet.data.files import expand_paths, read_image, to_channels
+from napari_gradnet.data.intensities import check_scale
 from napari_gradnet.data.pairs import (
     LARGEST_SHIFT,
     align,
@@ -155,7 +156,14 @@ def _lit_alike(
 def _prepared(
     config: SourceConfig, noisy: NDArray[Any] | None, clean: NDArray[Any]
 ) -> tuple[NDArray[Any] | None, NDArray[Any]]:
-    """Lay a pair on each other and scale both, as far as the source asks for it."""
+    """Lay a pair on each other and scale both, as far as the source asks for it.
+
+    Raises
+    ------
+    ConfigError
+        The two have no common scale, or not one of 0 to 1.
+    """
+    check_scale(config, noisy, clean)
     if config.align and noisy is not None:
         noisy, clean = align(noisy, clean)
     if config.intensity == "percentile":
@@ -263,7 +271,11 @@ def _add(
         if min(plane.shape[1:]) < smallest:
             continue
         second = None if partner_planes is None else partner_planes[number]
-        second, first = _prepared(config, second, plane)
+        try:
+            second, first = _prepared(config, second, plane)
+        except ConfigError as error:
+            msg = f"{name}: {error}"
+            raise ConfigError(msg) from error
         if min(first.shape[1:]) < smallest:
             loaded.skip(name, f"less than {smallest} pixels when aligned")
             continue

@@ -13,7 +13,7 @@ from napari_gradnet.data.held_out import centres, choose_held_out, source_label
 from napari_gradnet.data.load import LoadedImages, load_images
 from napari_gradnet.data.saturation import saturate
 from napari_gradnet.data.scales import at_scales
-from napari_gradnet.data.store import ImageStore, PatchIndex
+from napari_gradnet.data.store import ImageStore, PatchIndex, room_for_images
 from napari_gradnet.errors import ConfigError
 from napari_gradnet.noise.add import add_noise, noise_generator
 
@@ -72,10 +72,12 @@ class TrainingData:
     def to(self, device: torch.device) -> TrainingData:
         """Make batches on a device; the images go there too where they fit."""
         self.device = device
-        for source in self.sources:
-            source.clean.to(device)
-            if source.noisy is not None:
-                source.noisy.to(device)
+        room = room_for_images(device)
+        stores = [s for source in self.sources for s in (source.clean, source.noisy)]
+        for store in stores:
+            if store is not None and store.flat.nbytes <= room:
+                room -= store.flat.nbytes
+                store.to(device)
         return self
 
     def patches_per_epoch(self) -> int:
@@ -212,7 +214,14 @@ def load_data(
     for source, numbers in zip(config.train, chosen, strict=True):
         loaded = every.pop(0)  # its memory is free once it is stored
         _note(data, loaded)
-        data.validation += centres(loaded, numbers, config.validation.crop, source)
+        data.validation += centres(
+            loaded,
+            numbers,
+            config.validation.crop,
+            source,
+            # judged on the noise that it trains on, where no other is named
+            onto_clean=not config.validation.noises,
+        )
         data.sources.append(_trained_on(source, loaded, held, patch_size))
     for source in config.validation.sources:
         loaded = load_images(source, channels, 16, arrays)
@@ -230,8 +239,8 @@ def load_data(
     unjudged = sum(image.noisy is None for image in data.validation)
     if unjudged and not config.validation.noises:
         msg = (
-            f"validation.noises is empty, but {unjudged} images for validation have no "
-            "noise: give one, such as {kind: gaussian, sigma: 25}"
+            f"{unjudged} images of validation.sources have no noise: give these "
+            "sources one, or validation.noises such as [{kind: gaussian, sigma: 25}]"
         )
         raise ConfigError(msg)
     return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ImageStore", "PatchIndex", "as_float"]
+__all__ = ["ImageStore", "PatchIndex", "as_float", "room_for_images"]
 
 #: Full scale of integer images; float images are taken as they are, in [0, 1].
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
@@ -51,6 +52,14 @@ class PatchIndex:
 
     def __len__(self) -> int:
         return len(self.image)
+
+
+def room_for_images(device: torch.device) -> float:
+    """Bytes that all images together may take on a device."""
+    if device.type != "cuda":
+        return math.inf
+    free, _ = torch.cuda.mem_get_info(device)
+    return free * LARGEST_SHARE
 
 
 class ImageStore:
@@ -90,11 +99,7 @@ class ImageStore:
         return len(self.sizes)
 
     def to(self, device: torch.device) -> ImageStore:
-        """Move the pixels and tables to a device, in place, where they fit there."""
-        if device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(device)
-            if self.flat.nbytes > free * LARGEST_SHARE:
-                return self
+        """Move the pixels and tables to a device, in place."""
         for name in ("flat", "heights", "widths", "offsets"):
             setattr(self, name, getattr(self, name).to(device))
         return self

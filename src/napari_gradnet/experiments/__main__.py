@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from napari_gradnet.errors import GradNetError
 from napari_gradnet.experiments.comparison import (
     Result,
     check_claims,
@@ -15,6 +16,10 @@ from napari_gradnet.experiments.comparison import (
 )
 from napari_gradnet.experiments.definitions import COMPARISONS
 from napari_gradnet.training.events import StepDone, Validated
+
+if TYPE_CHECKING:
+    from napari_gradnet.events import Event
+    from napari_gradnet.experiments.comparison import Comparison
 
 _TITLES = "  ".join(f"{c.name}: {c.title}." for c in COMPARISONS.values())
 
@@ -46,26 +51,40 @@ def command(
     **training: Any,
 ) -> None:
     """Run a comparison and print its table."""
-    comparison = choose_cases(COMPARISONS[name], cases)
     training["num_threads"] = training.pop("threads")
+    folder = output or Path("runs") / name
     results: dict[str, Result] = {}
-    for event in iter_comparison(
-        comparison,
-        images,
-        output or Path("runs") / name,
-        patches=patches,
-        crops_per_image=crops,
-        overrides=training,
-        tiny=tiny,
-    ):
-        if isinstance(event, Result):
-            results[event.case] = event
-            click.echo(f"{event.case}: {event.psnr:.3f} dB")
-        elif isinstance(event, Validated):
-            click.echo(f"  epoch {event.epoch}  PSNR {event.psnr:.3f} dB")
-        elif isinstance(event, StepDone) and event.step % log_every == 0:
-            click.echo(f"  step {event.step}  loss {event.loss:.5f}")
+    try:
+        comparison = choose_cases(COMPARISONS[name], cases)
+        events = iter_comparison(
+            comparison,
+            images,
+            folder,
+            patches=patches,
+            crops_per_image=crops,
+            overrides=training,
+            tiny=tiny,
+        )
+        for event in events:
+            _show(event, log_every)
+            if isinstance(event, Result):
+                results[event.case] = event
+    except GradNetError as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"\n{comparison.title}; {patches:,} patches each")
+    _show_table(comparison, results)
+
+
+def _show(event: Event | Result, log_every: int) -> None:
+    if isinstance(event, Result):
+        click.echo(f"{event.case}: {event.psnr:.3f} dB")
+    elif isinstance(event, Validated):
+        click.echo(f"  epoch {event.epoch}  PSNR {event.psnr:.3f} dB")
+    elif isinstance(event, StepDone) and event.step % log_every == 0:
+        click.echo(f"  step {event.step}  loss {event.loss:.5f}")
+
+
+def _show_table(comparison: Comparison, results: dict[str, Result]) -> None:
     click.echo(f"{'case':20s}{'weights':>10s}{'steps':>8s}{'PSNR':>9s}{'s':>8s}")
     for row in results.values():
         click.echo(

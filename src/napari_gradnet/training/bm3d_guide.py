@@ -53,13 +53,15 @@ class BM3DCache:
         #: Batches that were computed and that were found.
         self.computed = self.found = 0
 
-    def __call__(self, noisy: Tensor) -> Tensor:
+    def __call__(self, noisy: Tensor, *, keep: bool = True) -> Tensor:
         """Denoise a batch.
 
         Parameters
         ----------
         noisy : Tensor, shape (N, C, H, W)
             C is 1 or 3.
+        keep : bool
+            Look for the result on disk and write it there, as it will be needed again.
 
         Returns
         -------
@@ -68,7 +70,7 @@ class BM3DCache:
         """
         images = noisy.detach().permute(0, 2, 3, 1).float().cpu().numpy()
         images = np.ascontiguousarray(images)
-        path = self._path(images)
+        path = self._path(images) if keep else None
         if path is not None and path.exists():
             self.found += 1
             result = np.load(path, allow_pickle=False)
@@ -96,6 +98,10 @@ class BM3DCache:
 def _write(path: Path, array: NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "wb") as stream:
-        np.save(stream, array, allow_pickle=False)
-    Path(name).replace(path)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.save(stream, array, allow_pickle=False)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from napari_gradnet.networks.registry import count_parameters
 from napari_gradnet.training.distributed import World
 from napari_gradnet.training.learner import Learner
 from napari_gradnet.training.run import load_experiment
+from napari_gradnet.training.run_folder import summary_writer
 from napari_gradnet.training.stages import plan_stages
 from napari_gradnet.training.weights import first_weights
 
@@ -94,9 +95,15 @@ def check_training(
         The configuration or the data do not fit.
     TrainingError
         The first loss is not finite.
+    DeviceError
+        A step does not fit the memory.
+    MissingDependencyError
+        TensorBoard is asked for and not installed.
     """
     experiment = load_experiment(config, overrides)
     settings = experiment.training
+    if settings.tensorboard:
+        summary_writer()
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
     world = World(settings.device)

@@ -152,9 +152,9 @@ class Validated(Event):
     ----------
     step, epoch : int
     psnr : float
-        dB, mean over images and noises.
+        dB, mean of `psnrs`.
     psnrs : tuple of float
-        One a noise.
+        One a noise, then one of the images with noise of their own, if there are any.
     source_psnrs : dict of str to float
         One a source of images: some are easier than others, and a gain on drawn images
         is none on photos.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_gradnet.errors import TrainingError
+from napari_gradnet.inference.full_memory import out_of_memory_told
 from napari_gradnet.networks.sobel import SobelGradient
 from napari_gradnet.training.optimize import MovingAverage, Schedule, build_optimizer
 from napari_gradnet.training.step import Guided
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_gradnet.training.distributed import World
 
 __all__ = ["Learner", "LossNotFiniteError"]
+
+_SMALLER = "raise training.accumulate, or lower training.batch_size or patch_size"
 
 
 class LossNotFiniteError(TrainingError):
@@ -114,7 +117,13 @@ class Learner:
         ------
         LossNotFiniteError
             The loss or its gradient is NaN or infinite; no weight is changed.
+        DeviceError
+            The step does not fit the memory.
         """
+        with out_of_memory_told(self.world.device, "a step", _SMALLER):
+            return self._step(batch, rate, step)
+
+    def _step(self, batch: Batch, rate: float, step: int) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         value = self.world.mean(self._backward(batch))

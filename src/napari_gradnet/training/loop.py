@@ -30,7 +30,7 @@ from napari_gradnet.training.events import (
 from napari_gradnet.training.learner import Learner, LossNotFiniteError
 from napari_gradnet.training.progress import Progress
 from napari_gradnet.training.record import Recorder
-from napari_gradnet.training.run_folder import RunFolder
+from napari_gradnet.training.run_folder import RunFolder, summary_writer
 from napari_gradnet.training.stages import is_stage_over, plan_stages
 from napari_gradnet.training.weights import first_weights, inherit
 
@@ -80,7 +80,9 @@ class Trainer:
         main = self.world.is_main
         self.folder = RunFolder(folder, experiment, resume=resume, is_main=main)
         self.progress = Progress(self.config, self.stages, self.world)
-        self.learner = self._learner(first_weights(self.stages[0].experiment))
+        # a checkpoint holds every weight: no model file is needed to resume
+        first = first_weights(self.stages[0].experiment, drawn=resume)
+        self.learner = self._learner(first)
         self.recorder = Recorder(experiment, self.folder, self.world)
         self._skipped: set[tuple[int, int]] = set()
         self._restarts = 0
@@ -110,8 +112,10 @@ class Trainer:
         self.recorder.best_psnr = state["best_psnr"]
         self._skipped |= {tuple(pair) for pair in state.get("skipped", [])}
         if self.progress.stage != before:
-            fresh = first_weights(self.stage.experiment, stage=self.progress.stage)
-            self.learner = self._learner(fresh)
+            drawn = first_weights(
+                self.stage.experiment, stage=self.progress.stage, drawn=True
+            )
+            self.learner = self._learner(drawn)
         self.learner.load_state_dict(state)
 
     def _save(self) -> list[Event]:
@@ -141,6 +145,8 @@ class Trainer:
     def _run(self) -> Generator[Event, None, None]:
         channels = self.experiment.network.in_channels
         config = self.experiment.data
+        if self.config.tensorboard and self.world.is_main:
+            summary_writer()  # before the images are read, where it is missing
         data = load_data(config, channels, self.config.patch_size, self.arrays)
         data.to(self.world.device)
         self.folder.drop_metrics_after(self.progress.step)
@@ -156,7 +162,7 @@ class Trainer:
                 if (yield from self._epoch(data)):
                     yield from self._end_epoch(data)
         except (KeyboardInterrupt, GeneratorExit):
-            if self._whole:  # not in the middle of a step
+            if self._whole:  # not in the middle of a step or a validation
                 self._save()
             self.recorder.close()
             raise
@@ -219,8 +225,9 @@ class Trainer:
                 loss = self.learner.optimize(batch, rate, now.stage_step + 1)
                 now.count_step(loss)
             except LossNotFiniteError as error:
+                restarted = self._restart(data, error)
                 self._whole = True
-                yield self._restart(data, error)
+                yield restarted
                 return False
             self._whole = True
             seconds = time.perf_counter() - began
@@ -242,6 +249,8 @@ class Trainer:
 
     def _end_epoch(self, data: TrainingData) -> Iterator[Event]:
         now = self.progress
+        # what is interrupted from here on is done again from the last checkpoint
+        self._whole = False
         loss = now.end_epoch()
         events: list[Event] = [EpochDone(now.step, now.epoch, loss)]
         rule = self.stage.rule
@@ -258,6 +267,7 @@ class Trainer:
             events += self.recorder.validate(self.learner, data, now, self.stage)[1]
         if over or stop:
             events += self._next_stage()
+        self._whole = True
         yield from events
 
     def _next_stage(self) -> list[Event]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_gradnet import __version__
 from napari_gradnet.bundle import file_sha256, save_model
+from napari_gradnet.inference.full_memory import out_of_memory_told
 from napari_gradnet.training.checkpoint import load_checkpoint, save_checkpoint
 from napari_gradnet.training.events import (
     CheckpointSaved,
@@ -146,9 +147,13 @@ class Recorder:
         """Validate the averaged weights, then put the trained ones back."""
         config = self.experiment.data.validation
         kept = {k: v.clone() for k, v in learner.pipeline.state_dict().items()}
-        learner.pipeline.load_state_dict(learner.average.state)
+        smaller = "lower data.validation.crop"
         try:
-            with learner.autocast():
+            learner.pipeline.load_state_dict(learner.average.state)
+            with (
+                out_of_memory_told(self.world.device, "validation", smaller),
+                learner.autocast(),
+            ):
                 return validate(
                     learner.guided,
                     data.validation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,8 @@ def load_experiment(
     elif isinstance(config, str | Path):
         values = _read_yaml(Path(config))
     else:
-        values = dict(config)  # type: ignore[arg-type]
+        # the overrides below are not the caller's
+        values = copy.deepcopy(dict(config))  # type: ignore[arg-type]
     if not isinstance(values, dict):
         msg = f"{config} holds no mapping: see 'gradnet train --help'"
         raise ConfigError(msg)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import platform
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +19,7 @@ from PIL import Image
 from napari_gradnet import __version__
 from napari_gradnet.bundle import file_sha256
 from napari_gradnet.config.training import Experiment
-from napari_gradnet.errors import MissingDependencyError, TrainingError
+from napari_gradnet.errors import ConfigError, MissingDependencyError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from napari_gradnet.data.sources import TrainingData
     from napari_gradnet.training.validate import Picture
 
-__all__ = ["RunFolder", "software_versions"]
+__all__ = ["RunFolder", "software_versions", "summary_writer"]
 
 
 #: What a resumed run may set anew.
@@ -45,6 +47,42 @@ def software_versions() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
+
+
+def summary_writer() -> Any:
+    """TensorBoard's writer of events, a class.
+
+    Raises
+    ------
+    MissingDependencyError
+        The package `tensorboard` is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        msg = (
+            "training.tensorboard needs the package tensorboard: run "
+            "`pip install tensorboard`, or leave it out (metrics.csv has the same)"
+        )
+        raise MissingDependencyError(msg) from error
+    return SummaryWriter
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a text file; an older one stays whole until the new one is on disk."""
+    old = path.read_bytes() if path.exists() else None
+    new = text.encode()
+    if new == old:
+        return
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(new)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class RunFolder:
@@ -102,13 +140,25 @@ class RunFolder:
         if not self.is_main:
             return
         text = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
-        self.config.write_text(text, encoding="utf-8")
+        _write_whole(self.config, text)
+
+    def _read_config(self) -> Experiment:
+        """What the run was told so far."""
+        try:
+            values = yaml.safe_load(self.config.read_text("utf-8"))
+            return Experiment.parse(values)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
+            msg = (
+                f"{self.config} is missing or damaged: write the configuration that "
+                f"the run began with there again, then resume ({error})"
+            )
+            raise TrainingError(msg) from error
 
     def _check_resumable(self, experiment: Experiment) -> None:
         if not self.last.exists():
             msg = f"{self.path} holds no checkpoint to resume: start without resuming"
             raise TrainingError(msg)
-        before = Experiment.parse(yaml.safe_load(self.config.read_text("utf-8")))
+        before = self._read_config()
         old, new = (
             e.model_dump(mode="json", exclude={"training": FREE_TO_CHANGE})
             for e in (before, experiment)
@@ -117,7 +167,7 @@ class RunFolder:
         if changed:
             msg = (
                 f"the configuration in {self.path} differs in {', '.join(changed)}: "
-                "resume with the same one or start in another folder"
+                f"resume with the same one ({self.config}) or start in another folder"
             )
             raise TrainingError(msg)
 
@@ -143,6 +193,8 @@ class RunFolder:
             )
             raise TrainingError(msg) from None
         try:
+            for left in self.path.glob(".*.tmp-*"):  # by a process that was killed
+                left.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
@@ -185,9 +237,10 @@ class RunFolder:
         if but_the_best and "kept" in header:
             flag = header.index("kept")
             best = [row for row in rows if row[flag] == "1"][-1:]
-        with self.metrics.open("w", newline="", encoding="utf-8") as stream:
-            kept = [row for row in rows if int(row[place]) <= step or row in best]
-            csv.writer(stream).writerows([header, *kept])
+        kept = [row for row in rows if int(row[place]) <= step or row in best]
+        lines = io.StringIO()
+        csv.writer(lines).writerows([header, *kept])
+        _write_whole(self.metrics, lines.getvalue())
 
     def forget_best(self) -> None:
         """Remove the best weights: the next stage has another network."""
@@ -220,7 +273,7 @@ class RunFolder:
             "skipped": {str(path): reason for path, reason in data.skipped},
             "warnings": data.warnings,
         }
-        path.write_text(json.dumps(record, indent=1), "utf-8")
+        _write_whole(path, json.dumps(record, indent=1))
 
     def write_picture(self, number: int, picture: Picture, *, best: bool) -> Path:
         """Write noisy, denoised and clean side by side; keep those of the best."""
@@ -247,12 +300,4 @@ class RunFolder:
         MissingDependencyError
             The package `tensorboard` is not installed.
         """
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            msg = (
-                "training.tensorboard needs the package tensorboard: run "
-                "`pip install tensorboard`, or leave it out (metrics.csv has the same)"
-            )
-            raise MissingDependencyError(msg) from error
-        return SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
+        return summary_writer()(str(self.path / "tensorboard"), purge_step=step + 1)

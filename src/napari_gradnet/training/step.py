@@ -46,8 +46,10 @@ class Guided(nn.Module):
         self.guide_weight = experiment.loss.guide_weight
         self.loss = Loss(experiment.loss)
         self.bm3d: BM3DCache | None = None
+        self._keeps_bm3d = False
         if isinstance(guide, BM3DGuide):
             self.bm3d = BM3DCache(guide.cache or cache, guide.sigma)
+            self._keeps_bm3d = bool(guide.num_draws or guide.cache)
         if pipeline.guide is not None and not self.joint:
             pipeline.guide.requires_grad_(requires_grad=False)
 
@@ -66,7 +68,10 @@ class Guided(nn.Module):
             return clean
         if self.kind == "noisy":
             return noisy
-        return self.bm3d(noisy) if self.bm3d is not None else None
+        if self.bm3d is None:
+            return None
+        # patches that are never drawn again would fill the disk
+        return self.bm3d(noisy, keep=self._keeps_bm3d or not self.training)
 
     def denoise(
         self, noisy: Tensor, guide: Tensor | None = None

@@ -35,9 +35,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean PSNR (dB) a noise of the denoised, the guide's and the noisy images.
+    """Mean PSNR (dB) of the denoised, the guide's and the noisy images.
 
-    `sources` has that of the denoised images a source, over all noises.
+    One a noise, then one of the images with noise of their own. `sources` has
+    that of the denoised images a source, over all noises.
     """
 
     denoised: tuple[float, ...]
@@ -59,10 +60,11 @@ def psnr(image: Tensor, clean: Tensor) -> float:
 def _noisy_versions(
     images: Sequence[HeldOut], noises: Sequence[NoiseConfig]
 ) -> Iterator[tuple[HeldOut, int, Tensor, Tensor]]:
+    """Image, kind of noise, noisy and clean; partners are the last kind."""
     for number, image in enumerate(images):
         clean = image.clean[None]
         if image.noisy is not None:
-            yield image, 0, image.noisy[None], clean
+            yield image, len(noises), image.noisy[None], clean
             continue
         for kind, noise in enumerate(noises):
             generator = noise_generator(_SEED, kind, number)
@@ -84,13 +86,13 @@ def validate(
     guided : Guided
         The pipeline and its guide; left in training mode.
     images : sequence of HeldOut
-        On what, with the noisy partners that some have.
+        On what, with the noisy ones that some have.
     noises : sequence of NoiseConfig
-        Added to images without a noisy partner.
+        Added to images without noise of their own.
     device : torch.device
         Where the network lies.
     num_pictures : int
-        Images to hand back, with the first noise.
+        Images to hand back, with their partner or the first noise.
     """
     kinds: dict[int, list[Tensor]] = {}
     sources: dict[str, list[float]] = {}
@@ -104,7 +106,8 @@ def validate(
             values.append(psnr(guide, target) if guide is not None else float("nan"))
             kinds.setdefault(kind, []).append(torch.tensor(values, dtype=torch.float64))
             sources.setdefault(image.source, []).append(values[0])
-            if kind == 0 and len(pictures) < num_pictures:
+            first = kind == 0 or image.noisy is not None
+            if first and len(pictures) < num_pictures:
                 trio = (here, denoised, target)
                 pictures.append(Picture(*(t[0].float().cpu() for t in trio)))
     finally:
@@ -135,7 +138,7 @@ def lost_by_rounding(
     Returns
     -------
     float
-        The largest loss of any noise, in float32 arithmetic.
+        The largest loss of any noise or of the noisy partners, in float32 arithmetic.
     """
     images = images[:_ROUNDING_IMAGES]
     exact = validate(guided, images, noises, device).denoised
@@ -144,8 +147,8 @@ def lost_by_rounding(
         k: v.half().to(v.dtype) if v.dtype.is_floating_point else v
         for k, v in kept.items()
     }
-    guided.pipeline.load_state_dict(rounded)
     try:
+        guided.pipeline.load_state_dict(rounded)
         found = validate(guided, images, noises, device).denoised
     finally:
         guided.pipeline.load_state_dict(kept)

@@ -19,17 +19,21 @@ from napari_gradnet.bundle import (
 from napari_gradnet.config.noise import describe_noise_config
 from napari_gradnet.config.training import NetworkGuide
 from napari_gradnet.errors import ConfigError, TrainingError
-from napari_gradnet.networks.dn_resnet import DnResNet, init_gaussian
+from napari_gradnet.networks.dn_resnet import DnResNet, SeparableBlock, init_gaussian
 from napari_gradnet.networks.mskresnet import ResUnit
 from napari_gradnet.noise.add import noise_generator
 
 if TYPE_CHECKING:
     import torch
 
+    from napari_gradnet.config.network import NetworkConfig
     from napari_gradnet.config.training import Experiment
     from napari_gradnet.networks.pipeline import Pipeline
 
 __all__ = ["first_weights", "freeze_layers", "inherit", "model_header"]
+
+#: Options of networks that shapes and names of weights do not tell.
+_WITHOUT_WEIGHTS = ("in_channels", "unshuffle", "global_skip")
 
 
 def model_header(experiment: Experiment) -> ModelHeader:
@@ -60,24 +64,63 @@ def _model_path(name: str) -> Path:
     return list_packaged().get(name) or Path(name)
 
 
-def first_weights(experiment: Experiment, *, stage: int = 0) -> Pipeline:
-    """Build a pipeline with drawn weights, and those of model files where named."""
+def first_weights(
+    experiment: Experiment, *, stage: int = 0, drawn: bool = False
+) -> Pipeline:
+    """Build a pipeline with drawn weights, and those of model files where named.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Of the stage.
+    stage : int
+        Its number, from 0.
+    drawn : bool
+        Read no model file: a checkpoint replaces all weights.
+
+    Raises
+    ------
+    TrainingError
+        A model file is of another network.
+    """
     pipeline = build_pipeline(model_header(experiment))
     generator = noise_generator(experiment.training.seed, stage)
     pipeline.initialise(generator)
+    if drawn:
+        return pipeline
     guide = experiment.guide
-    if isinstance(guide, NetworkGuide) and guide.model and pipeline.guide is not None:
-        naive, _ = load_model(_model_path(guide.model))
-        _copy(naive.network, pipeline.guide, guide.model)
     # the main network after a guide that is trained first has nothing to inherit
     first = isinstance(guide, NetworkGuide) and guide.training == "first"
     if experiment.init and (stage == 0 or first):
-        before, _ = load_model(_model_path(experiment.init))
+        before, header = load_model(_model_path(experiment.init))
+        _check_options(header.network, experiment.network, experiment.init)
         if experiment.stages is not None:
             inherit(before, pipeline, generator)
         else:
             _grow(before, pipeline, experiment.init)
+    # after it: a guide that is named goes before the one beside the first network
+    if isinstance(guide, NetworkGuide) and guide.model and pipeline.guide is not None:
+        naive, header = load_model(_model_path(guide.model))
+        _check_options(header.network, guide.network, guide.model, "guide.network")
+        _copy(naive.network, pipeline.guide, guide.model)
     return pipeline
+
+
+def _check_options(
+    old: NetworkConfig, new: NetworkConfig, name: str, where: str = "network"
+) -> None:
+    """Refuse weights of a network that computes something else with them."""
+    for option in _WITHOUT_WEIGHTS:
+        was, wanted = getattr(old, option, None), getattr(new, option, None)
+        if was is None or wanted is None or was == wanted:
+            continue
+        was, wanted = (str(value).lower() for value in (was, wanted))
+        msg = (
+            f"{name} holds another network than the configuration asks for: its "
+            f"{option} is {was}, here it is {wanted}; write {where}.{option}: {was}, "
+            "or start from another model"
+        )
+        raise TrainingError(msg)
 
 
 def _grow(before: Pipeline, after: Pipeline, name: str) -> None:
@@ -123,7 +166,8 @@ def inherit(before: Pipeline, after: Pipeline, generator: torch.Generator) -> No
     Raises
     ------
     TrainingError
-        The two networks have nothing to do with each other.
+        The two networks have nothing to do with each other, or trained blocks
+        would be lost.
     """
     if after.guide is not None and before.guide is None:
         _copy(before.network, after.guide, "the guide's stage")
@@ -132,6 +176,7 @@ def inherit(before: Pipeline, after: Pipeline, generator: torch.Generator) -> No
     if not (isinstance(old, DnResNet) and isinstance(new, DnResNet)):
         _copy(before, after, "the stage before")
         return
+    _check_blocks(old, new)
     known = old.state_dict()
     for number, block in enumerate(new.blocks):
         names = (f"blocks.{number}.{key}" for key in block.state_dict())
@@ -143,6 +188,25 @@ def inherit(before: Pipeline, after: Pipeline, generator: torch.Generator) -> No
     except RuntimeError as error:
         msg = f"the weights to go on from belong to another network: {error}"
         raise TrainingError(msg) from error
+
+
+def _check_blocks(old: DnResNet, new: DnResNet) -> None:
+    """Refuse a network with fewer blocks, or with plain ones for separable ones."""
+    if len(old.blocks) > len(new.blocks):
+        depths = [3 + 2 * len(network.blocks) for network in (old, new)]
+        msg = (
+            f"the weights to go on from are of depth {depths[0]}, this stage is of "
+            f"depth {depths[1]} and would lose blocks: give network.depth and "
+            f"stages.first_depth of at least {depths[0]}, or remove init"
+        )
+        raise TrainingError(msg)
+    for one, two in zip(old.blocks, new.blocks, strict=False):
+        if isinstance(one, SeparableBlock) and not isinstance(two, SeparableBlock):
+            msg = (
+                "the weights to go on from have separable blocks that this stage would "
+                "lose: start from a DN-ResNet, or remove init"
+            )
+            raise TrainingError(msg)
 
 
 def freeze_layers(pipeline: Pipeline, patterns: tuple[str, ...]) -> None:

@@ -118,7 +118,7 @@ def test_noise_of_clean_validation_images(folders: tuple[str, str]) -> None:
     noisy = {"clean": b, "noise": GAUSS}
     values = {
         "train": [{"clean": a, "noise": GAUSS}],
-        "validation": {"sources": [noisy, {"clean": b}]},
+        "validation": {"sources": [noisy, {"clean": b}], "noises": [GAUSS]},
     }
     data, again = (load_data(DataConfig.parse(values), 1, 16) for _ in range(2))
     assert len(data.validation) == 10
@@ -145,10 +145,12 @@ def test_what_validation_images_cannot_be_told(name: str, value: Any) -> None:
 
 def test_validation_without_any_noise(folders: tuple[str, str], tmp_path: Path) -> None:
     train = [{"clean": folders[0], "noise": GAUSS}]
-    values = {"train": train, "validation": {"noises": []}}
-    with pytest.raises(ConfigError, match=r"noises is empty, but 2 images"):
+    given = {"sources": [{"clean": folders[1]}]}
+    values: dict[str, Any] = {"train": train, "validation": given}
+    with pytest.raises(ConfigError, match=r"5 images of validation\.sources have no"):
         load_data(DataConfig.parse(values), 1, 16)
     # pairs need none
+    values["validation"] = {}
     values["train"] = [{"pairs": frames(tmp_path, 8)}]
     assert len(load_data(DataConfig.parse(values), 1, 16).validation) == 2
 
@@ -157,9 +159,32 @@ def test_images_for_both_are_told(folders: tuple[str, str]) -> None:
     a, b = folders
     values: dict[str, Any] = {
         "train": [{"clean": a, "noise": GAUSS}],
-        "validation": {"sources": [{"clean": [b, f"{a}/2.png"]}]},
+        "validation": {
+            "sources": [{"clean": [b, f"{a}/2.png"]}],
+            "noises": [GAUSS],
+        },
     }
     (warning,) = load_data(DataConfig.parse(values), 1, 16).warnings
     assert warning.startswith("1 of 6 images of validation.sources are trained on")
     values["validation"]["sources"] = [{"clean": b}]
     assert load_data(DataConfig.parse(values), 1, 16).warnings == []
+
+
+def test_held_out_images_get_the_noise_of_their_source(
+    folders: tuple[str, str],
+) -> None:
+    a, b = folders
+    strong = {"kind": "gaussian", "sigma": 40}
+    train = [{"clean": a, "noise": GAUSS}, {"clean": b, "noise": strong}]
+    data, again = load(train), load(train)
+    found = [
+        float((image.noisy - image.clean).std()) * 255  # type: ignore[operator]
+        for image in data.validation
+    ]
+    assert found == pytest.approx([10, 10, 40], rel=0.1)
+    for one, two in zip(data.validation, again.validation, strict=True):
+        assert torch.equal(one.noisy, two.noisy)  # type: ignore[arg-type]
+    # a noise that is named is added to the clean image later
+    values = {"train": train, "validation": {"noises": [GAUSS]}}
+    named = load_data(DataConfig.parse(values), 1, 16).validation
+    assert all(image.noisy is None for image in named)

@@ -55,7 +55,7 @@ def test_targets_are_saturated_and_what_is_held_out_is_not() -> None:
     torch.testing.assert_close(batch.clean, wanted.expand(4, 3, 16, 16))
     # the noise is that of the saturated target
     assert 8 < 255 * (batch.noisy - batch.clean).std() < 12
-    for held, _ in data.validation:
+    for held, *_ in data.validation:
         torch.testing.assert_close(held, torch.tensor(reddish.transpose(2, 0, 1)))
 
 

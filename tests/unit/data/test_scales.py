@@ -67,10 +67,10 @@ def test_no_copy_of_a_held_out_image_is_trained_on(rng: np.random.Generator) -> 
     assert len(trained.clean) == 12
     assert len(set(trained.names)) == 12
     means = {round(float(trained.clean.image(i).mean()), 1) for i in range(12)}
-    held = {round(float(clean.mean()), 1) for clean, _ in data.validation}
+    held = {round(float(clean.mean()), 1) for clean, *_ in data.validation}
     assert len(held) == 2
     assert not means & held
-    assert {tuple(clean.shape) for clean, _ in data.validation} == {(1, 64, 64)}
+    assert {tuple(clean.shape) for clean, *_ in data.validation} == {(1, 64, 64)}
 
 
 def test_scales_that_leave_nothing_are_told() -> None:

@@ -173,3 +173,30 @@ def test_networks_that_cannot_guide(
     values = config(network=NETWORK, guide={"kind": "network", "network": guide})
     with pytest.raises(ConfigError, match=message):
         load_experiment(values)
+
+
+def test_results_that_are_not_needed_again_are_not_kept(
+    config: Config, start: Start, halved: list[Any]
+) -> None:
+    values = config(
+        network=NETWORK,
+        guide={"kind": "bm3d", "sigma": 40},
+        training={"num_epochs": 2},
+    )
+    trainer = start(values)
+    calls = [len(halved) for e in trainer.run() if isinstance(e, EpochDone)]
+    assert calls == [26, 50]  # the two validation images once
+    assert len(list((trainer.folder.path / "bm3d-cache").rglob("*.npy"))) == 2
+
+
+def test_a_full_disk_leaves_no_torn_result(
+    tmp_path: Path, halved: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        msg = "no space left on device"
+        raise OSError(msg)
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="no space left"):
+        BM3DCache(tmp_path / "cache", sigma=51)(torch.rand(1, 1, 16, 16))
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]

@@ -100,3 +100,11 @@ def test_a_raising_watcher_stops_the_run_and_a_checkpoint_is_kept(
     with pytest.raises(EnoughError):
         train(config(), tmp_path / "run", on_event=watch, arrays={"photos": photos})
     assert load_checkpoint(tmp_path / "run/last.pt")["step"] == 4
+
+
+def test_overrides_are_not_the_callers(config: Config) -> None:
+    values = config()
+    changes = {"training.num_epochs": 9, "data.train.0.noise.sigma": 33}
+    experiment = load_experiment(values, changes)
+    assert experiment.training.num_epochs == 9
+    assert values == config()

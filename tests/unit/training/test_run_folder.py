@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from napari_gradnet.bundle import read_header
+from napari_gradnet.errors import TrainingError
 from napari_gradnet.events import drain
 from napari_gradnet.training.events import Started
 from napari_gradnet.training.run import finish_training
@@ -75,3 +76,53 @@ def test_torn_metrics(left: str, config: Config, start: Start, tmp_path: Path) -
     header, *rows = metrics.read_text().splitlines()
     assert header.startswith("step,epoch")
     assert [row.split(",")[0] for row in rows] == (["3", "6"] if left else ["6"])
+
+
+def test_files_are_replaced_as_a_whole_and_only_if_they_change(
+    config: Config, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain(start(config(training={"num_epochs": 1})).run())
+    paths = [tmp_path / "run" / name for name in ("config.yaml", "metrics.csv")]
+    before = [path.stat().st_ino for path in paths]
+    drain(start(config(training={"num_epochs": 1}), resume=True).run())
+    assert [path.stat().st_ino for path in paths] == before
+    texts = [path.read_text() for path in paths]
+
+    def full(path: Path, _: Path) -> None:
+        msg = f"no space left for {path}"
+        raise OSError(msg)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tmp_path), "replace", full)
+        longer = start(config(training={"num_epochs": 2}), resume=True)
+        with pytest.raises(OSError, match="no space left"):
+            next(longer.run())
+        longer.progress.step = 0
+        with pytest.raises(OSError, match="no space left"):
+            longer.folder.drop_metrics_after(0)
+    assert [path.read_text() for path in paths] == texts
+    assert not list((tmp_path / "run").glob(".*.tmp-*"))
+
+
+@pytest.mark.parametrize("left", ["", "name: tiny\nnetwork: {name: dn", "name: tiny"])
+def test_torn_configuration(
+    left: str, config: Config, start: Start, tmp_path: Path
+) -> None:
+    drain(start(config(training={"num_epochs": 1})).run())
+    (tmp_path / "run/config.yaml").write_text(left)
+    with pytest.raises(
+        TrainingError, match=r"config\.yaml is missing or damaged: write"
+    ):
+        start(config(training={"num_epochs": 1}), resume=True)
+
+
+def test_what_a_killed_process_left_is_removed(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    trainer = start(config(training={"num_epochs": 1}))
+    left = [tmp_path / "run" / f".{n}.tmp-12345" for n in ("last.pt", "best.pt")]
+    for path in left:
+        path.write_bytes(b"half")
+    drain(trainer.run())
+    assert not any(path.exists() for path in left)
+    assert (tmp_path / "run/last.pt").exists()

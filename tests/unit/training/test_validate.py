@@ -64,3 +64,18 @@ def test_each_source_has_its_mean() -> None:
     assert scores.sources["pairs"] == pytest.approx(20, abs=1e-4)  # off by 0.1
     both = [20 * math.log10(255 / sigma) for sigma in (1, 10)]
     assert scores.sources["photos"] == pytest.approx(sum(both) / 2, abs=0.3)
+
+
+def test_noisy_partners_have_a_column_of_their_own() -> None:
+    grey, partner = torch.full((1, 64, 64), 0.5), torch.full((1, 64, 64), 0.4)
+    images = [HeldOut(grey, None), HeldOut(grey, partner), HeldOut(grey, partner)]
+    noises = [GaussianNoise(sigma=1.0), GaussianNoise(sigma=10.0)]
+    scores = validate(Shifted(0.0), images, noises, CPU, num_pictures=2)
+    expected = [20 * math.log10(255 / sigma) for sigma in (1, 10)] + [20]
+    assert scores.denoised == pytest.approx(expected, abs=0.3)
+    assert scores.noisy == scores.denoised
+    # each image once, with its partner or the first noise
+    assert len(scores.pictures) == 2
+    assert torch.equal(scores.pictures[1].noisy, partner)
+    alone = validate(Shifted(0.0), images[1:], noises, CPU)
+    assert alone.denoised == pytest.approx([20], abs=1e-4)
