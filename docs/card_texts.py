@@ -109,8 +109,8 @@ CARDS = {
         data=VIVID,
         before="begun from `gradnet-fast-color` before its last stage; 11,692 steps in "
         "105 minutes with 4 units, 12,192 in 105 with stronger colours, each on one "
-        "core, 16,561 in 114 with 6 units on both, then with 8 units, more of strong "
-        "noise and fewer drawn images: ",
+        "core, 16,561 in 114 with 6 units on both, 13,075 in 112 on both with 8 units, "
+        "more of strong noise and fewer drawn images, then at a lower learning rate: ",
     ),
     "gradnet-real": Card(
         use="Photos of real cameras, 8 or 16 bits a channel, noise not told (blind).",
@@ -225,8 +225,8 @@ CARDS = {
         command="gradnet benchmark card dn-resnet-13-gray Set12 CBSD68 --grey",
         data=GREY,
         before="6,369 steps in 28 minutes from 5 layers to 13, 14,000 in 54 with "
-        "shrunk and drawn images too, 16,806 in 89 with patches of 72 pixels, then "
-        "with a floor of 2 levels in log-l2 (0.25 before): ",
+        "shrunk and drawn images too, 16,806 in 89 with patches of 72 pixels, 10,286 "
+        "in 40 with a floor of 2 levels in log-l2 (0.25 before), then on: ",
     ),
     "ds-dn-resnet-13-gray": Card(
         use="Grey images and microscopy: as `dn-resnet-13-gray`, with few weights.",

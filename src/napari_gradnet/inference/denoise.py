@@ -57,7 +57,7 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
     precision : {"auto", "float32", "bfloat16", "float16"}
         Of the convolutions. ``auto`` takes a 16-bit type where the hardware gains from
-        it and the model's header records a loss below 0.01 dB.
+        it and the model's header records a loss below 0.02 dB.
     tile : int, optional
         Largest side of a tile, pixels; from the free memory when not given. The result
         does not depend on it.

@@ -15,7 +15,7 @@ __all__ = ["LARGEST_LOSS", "Precision", "cpu_gains_from_bfloat16", "resolve_prec
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 #: dB that a faster arithmetic may cost.
-LARGEST_LOSS = 0.01
+LARGEST_LOSS = 0.02
 
 
 def cpu_gains_from_bfloat16() -> bool:
@@ -45,7 +45,7 @@ def resolve_precision(
     """Turn a precision into a dtype.
 
     ``auto`` takes the 16-bit type that the hardware gains from when the model's header
-    records that it costs less than 0.01 dB (``metrics.precision_loss_db``, measured by
+    records that it costs less than 0.02 dB (``metrics.precision_loss_db``, measured by
     ``gradnet benchmark card --write``), else float32.
 
     Raises
