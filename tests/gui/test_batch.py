@@ -281,3 +281,22 @@ def test_closing_the_widget_ends_the_work(
     del widget
     assert QThreadPool.globalInstance().waitForDone(TIMEOUT)
     assert not list((folder / "denoised").glob("*.part"))
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_progress_does_not_speak_over_the_end_or_cancel(
+    widget: BatchWidget, folder: Path, monkeypatch: pytest.MonkeyPatch, running: bool
+) -> None:
+    def show(_: Any) -> None:
+        widget.bar.cancel_button.setEnabled(False)
+        widget.bar.status.setText("the last word")
+        monkeypatch.setattr(widget.job, "_worker", object() if running else None)
+
+    # napari's Activity panel lets Qt work while it is updated
+    monkeypatch.setattr(widget.job, "_worker", object())
+    monkeypatch.setattr(widget.bar, "show_progress", show)
+    widget.bar.cancel_button.setEnabled(True)
+    widget._on_event(FileEvent(folder / "a.tif", folder / "b.tif", "done", 1, 2))
+    monkeypatch.setattr(widget.job, "_worker", None)
+    assert widget.bar.status.text() == "the last word"
+    assert "a.tif" in widget.log.toPlainText()

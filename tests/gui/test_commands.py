@@ -6,14 +6,18 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tifffile
 from napari.layers._source import layer_source
 from qtpy.QtWidgets import QComboBox
 
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets import _commands, denoise
+from napari_gradnet.widgets._layers import METADATA_KEY
 from napari_gradnet.widgets._task import VIEW, WHOLE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.components import ViewerModel
     from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
@@ -24,6 +28,7 @@ def test_the_active_layer_is_denoised_whole(
     viewer: ViewerModel,
     stack: NDArray[Any],
     monkeypatch: pytest.MonkeyPatch,
+    messages: list[str],
 ) -> None:
     layer = viewer.add_image(stack)
     scope = QComboBox()
@@ -31,8 +36,14 @@ def test_the_active_layer_is_denoised_whole(
     scope.addItems([WHOLE, VIEW])
     scope.setCurrentText(VIEW)
     done: list[Any] = []
+
+    def choose(chosen: Any) -> bool:
+        if chosen is layer:
+            done.append(chosen)
+        return chosen is layer
+
     form = SimpleNamespace(
-        layers=SimpleNamespace(set_layer=done.append),
+        layers=SimpleNamespace(set_layer=choose),
         scope=scope,
         run=lambda: done.append(scope.currentText()),
     )
@@ -41,6 +52,11 @@ def test_the_active_layer_is_denoised_whole(
     monkeypatch.setattr(_commands, "current_viewer", lambda: shown)
     _commands.denoise_active_layer()
     assert done == [layer, WHOLE]
+    # what the form does not offer is told, and nothing else is denoised instead
+    viewer.add_image(stack, metadata={METADATA_KEY: {"preview": True}})
+    _commands.denoise_active_layer()
+    assert done == [layer, WHOLE]
+    assert "a preview cannot be denoised" in messages[-1]
 
 
 def test_files_that_gradnet_does_not_read_are_left_to_the_viewer(
@@ -59,3 +75,27 @@ def test_files_that_gradnet_does_not_read_are_left_to_the_viewer(
     assert "npy" not in script
     with pytest.raises(GradNetError, match="whole files of TIFF, PNG and JPEG"):
         widget.command()
+
+
+def test_a_stack_of_files_is_no_file(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    stack: NDArray[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(denoise, "Scout", lambda *_: None)
+    first = tmp_path / "first.tif"
+    tifffile.imwrite(first, stack[0])
+    with layer_source(path=str(first)):  # as napari has it for a stack of files
+        viewer.add_image(stack, name="all of them")
+    widget = denoise.DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    assert "layers['all of them']" in widget.python_script()
+    with pytest.raises(GradNetError, match=r"another shape than first\.tif"):
+        widget.command()
+    with layer_source(path=str(first)):
+        one = viewer.add_image(stack[:1], name="one")  # some readers keep dimensions
+    widget.layers.set_layer(one)
+    assert str(first) in widget.command()
+    assert str(first) in widget.python_script()

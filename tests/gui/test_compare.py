@@ -8,6 +8,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from tests.gui.conftest import TIMEOUT
 
 from napari_gradnet.widgets.compare import CompareWidget
 
@@ -135,11 +136,11 @@ def test_contrast_is_shared_and_put_back(
 
 @pytest.mark.parametrize("gone", ["noisy", "blurred", "curtain", "blurred (curtain)"])
 def test_curtain_goes_with_any_of_its_layers(
-    widget: CompareWidget, viewer: ViewerModel, gone: str
+    qtbot: QtBot, widget: CompareWidget, viewer: ViewerModel, gone: str
 ) -> None:
     widget.curtain_button.click()
     viewer.layers.remove(gone)
-    assert not widget.curtain_button.isChecked()
+    qtbot.waitUntil(lambda: not widget.curtain_button.isChecked(), timeout=TIMEOUT)
     left = [x.name for x in viewer.layers]
     assert left == [x for x in ("clean", "noisy", "blurred") if x != gone]
     assert all(x.visible for x in viewer.layers if x.name != "clean")
@@ -193,6 +194,18 @@ def test_curtain_of_turned_lazy_colours_with_levels(
     )
     assert len(reads) < 40  # planes that were shown; not the stack at every step
     widget.curtain_button.click()
+
+
+@pytest.mark.parametrize("button", ["curtain_button", "side_button"])
+def test_all_layers_are_removed_at_once(
+    qtbot: QtBot, widget: CompareWidget, viewer: ViewerModel, button: str
+) -> None:
+    getattr(widget, button).click()
+    viewer.layers.select_all()
+    viewer.layers.remove_selected()
+    qtbot.waitUntil(lambda: not getattr(widget, button).isChecked(), timeout=TIMEOUT)
+    assert len(viewer.layers) == 0
+    assert len(viewer.mouse_drag_callbacks) == len(type(viewer)().mouse_drag_callbacks)
 
 
 def test_side_by_side_and_back(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from napari.settings import get_plugin_settings
 from qtpy.QtCore import Qt
 from tests.gui.comparing import press
 from tests.gui.conftest import TIMEOUT
@@ -116,3 +117,42 @@ def test_methods_follow_the_colours(
     with qtbot.waitSignal(methods.scout.ended, timeout=TIMEOUT):
         widget.before.set_layer(photo)
     assert methods.table.rowCount() == len(methods.candidates)
+
+
+def test_methods_are_tried_on_one_plane_of_a_volume(
+    qtbot: QtBot, methods: Any, viewer: ViewerModel
+) -> None:
+    viewer.dims.set_current_step(0, 1)
+    viewer.dims.ndisplay = 3
+    press(qtbot, methods)
+    assert {t.image.shape for t in methods.trials.values()} == {(1, 96, 80)}
+    row = [c.label for c in methods.candidates].index("median")
+    assert not methods.table.item(row, 1).icon().isNull()
+
+
+def test_tabs_let_go_of_layers_that_are_removed(
+    qtbot: QtBot,
+    widget: CompareWidget,
+    methods: Any,
+    viewer: ViewerModel,
+    messages: list[str],
+) -> None:
+    press(qtbot, methods)
+    press(qtbot, widget.noise)
+    removed = widget.noise.layer
+    viewer.layers.remove(removed)
+    assert widget.noise.layer is None
+    for name in ("noisy", "blurred"):
+        viewer.layers.remove(name)
+    assert methods._tried is None
+    assert widget.noise._pair == ()
+    methods.add_result()
+    assert "select a method that has a result" in messages[-1]
+
+
+def test_networks_are_tried_as_the_preferences_say(qtbot: QtBot, methods: Any) -> None:
+    compute = get_plugin_settings("napari-gradnet").compute
+    compute.tile, compute.precision = 32, "float32"
+    press(qtbot, methods)
+    options = trials(methods)["grey"].record["options"]
+    assert (options["tile"], options["precision"]) == (32, "float32")

@@ -11,8 +11,9 @@ from tests.gui.conftest import TIMEOUT
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet.widgets._advanced import AdvancedOptions
+from napari_gradnet.widgets._devices import DeviceBox
 from napari_gradnet.widgets._memory import recall, remember
-from napari_gradnet.widgets._models import DeviceBox, ModelPicker, models_changed
+from napari_gradnet.widgets._models import ModelPicker, models_changed
 from napari_gradnet.widgets._preferences import models_folder, read_preference
 from napari_gradnet.widgets._work import Inventory
 from napari_gradnet.widgets.denoise import DenoiseWidget
@@ -112,6 +113,43 @@ def test_the_model_is_remembered(qtbot: QtBot, grey_model: Path) -> None:
     assert open_picker(qtbot, "a form").model == "auto"
 
 
+def test_the_remembered_model_is_there_at_once(
+    qtbot: QtBot, grey_model: Path, tmp_path: Path
+) -> None:
+    for model in ("dncnn-gray", str(grey_model)):
+        remember("a form", "model", model)
+        picker = ModelPicker("a form")
+        qtbot.addWidget(picker)
+        assert picker.model == model
+    picker.set_inventory(Inventory(models={"dncnn-gray": "A line."}))
+    qtbot.waitUntil(lambda: not picker.job.running, timeout=TIMEOUT)
+    assert picker.model == str(grey_model)
+    assert "Looking" not in picker.card.text()
+    remember("a form", "model", "not packaged any more")
+    picker = ModelPicker("a form")
+    qtbot.addWidget(picker)
+    picker.set_inventory(Inventory(models={"dncnn-gray": "A line."}))
+    assert listed(picker) == ["automatic", "dncnn-gray"]
+    assert recall("a form", "model") == "not packaged any more"
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no model")
+    remember("a form", "model", str(broken))
+    picker = ModelPicker("a form")
+    qtbot.addWidget(picker)
+    picker.set_inventory(Inventory())
+    qtbot.waitUntil(lambda: not picker.job.running, timeout=TIMEOUT)
+    assert listed(picker) == ["automatic"]
+
+
+def test_a_choice_made_before_the_models_are_known_stays(qtbot: QtBot) -> None:
+    remember("a form", "model", "dncnn-gray")
+    picker = ModelPicker("a form")
+    qtbot.addWidget(picker)
+    picker.box.setCurrentIndex(0)
+    picker.set_inventory(Inventory(models={"dncnn-gray": "A line."}))
+    assert picker.model == "auto"
+
+
 def test_guided_models_are_told_apart(qtbot: QtBot, tmp_path: Path) -> None:
     picker = open_picker(qtbot)
     assert picker.takes_guide  # automatic may choose a GradNet
@@ -130,8 +168,9 @@ def test_devices_follow_the_preference(qtbot: QtBot) -> None:
     settings.compute.device = "cuda"
     box = DeviceBox()
     qtbot.addWidget(box)
-    assert box.device == "auto"  # nothing is known yet
+    assert box.device == "cuda:0"  # it may be run before the devices are known
     box.set_inventory(DEVICES)
+    assert box.count() == 4
     assert box.device == "cuda:0"
     assert box.itemText(0) == "automatic: GPU A"
     settings.compute.device = "cuda:1"
@@ -142,6 +181,16 @@ def test_devices_follow_the_preference(qtbot: QtBot) -> None:
     assert settings.compute.device == "nothing of the kind"
     box.activated.emit(box.currentIndex())  # a person chose it
     assert settings.compute.device == "cpu"
+
+
+def test_a_preferred_device_that_is_not_there_is_left_out(qtbot: QtBot) -> None:
+    get_plugin_settings(PLUGIN).compute.device = "cuda:7"
+    box = DeviceBox()
+    qtbot.addWidget(box)
+    assert box.device == "cuda:7"
+    box.set_inventory(DEVICES)
+    assert box.device == "auto"
+    assert box.count() == 4
 
 
 def test_advanced_options_are_preferences(qtbot: QtBot) -> None:

@@ -22,9 +22,10 @@ from napari_gradnet.naive import get_method
 from napari_gradnet.widgets._advanced import AdvancedOptions
 from napari_gradnet.widgets._batch_inputs import InputList
 from napari_gradnet.widgets._batch_options import BatchSettings
+from napari_gradnet.widgets._devices import DeviceBox
 from napari_gradnet.widgets._fields import FolderField, form_layout
 from napari_gradnet.widgets._memory import remember_fields
-from napari_gradnet.widgets._models import DeviceBox, ModelPicker
+from napari_gradnet.widgets._models import ModelPicker
 from napari_gradnet.widgets._parts import note
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ def denoise_active_layer() -> None:
     _, widget = viewer.window.add_plugin_dock_widget(
         "napari-gradnet", "Denoise (GradNet)"
     )
-    widget.layers.set_layer(active)
+    if not widget.layers.set_layer(active):
+        show_warning("a preview cannot be denoised: select the layer it was made from")
+        return
     widget.scope.setCurrentText(WHOLE)  # the form may be open, with another one
     widget.run()

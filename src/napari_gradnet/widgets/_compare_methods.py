@@ -20,11 +20,9 @@ from napari_gradnet.errors import InputError
 from napari_gradnet.widgets._compare_tab import Chosen, CompareTab
 from napari_gradnet.widgets._compare_view import check_alike
 from napari_gradnet.widgets._compare_work import (
-    PICTURE,
     Trial,
     iter_candidates,
     iter_trials,
-    thumbnail,
 )
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import (
@@ -35,7 +33,8 @@ from napari_gradnet.widgets._layers import (
 )
 from napari_gradnet.widgets._models import SHELF
 from napari_gradnet.widgets._parts import note
-from napari_gradnet.widgets._preferences import models_folder
+from napari_gradnet.widgets._preferences import models_folder, preferred_options
+from napari_gradnet.widgets._thumbnail import PICTURE, first_plane, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -67,7 +66,7 @@ class MethodsTab(CompareTab):
         self.candidates: list[Candidate] = []
         self.trials: dict[Candidate, Trial] = {}
         self._rgb: bool | None = None
-        self._tried: tuple[Image, Region] | None = None
+        self._tried: tuple[Image, Region, str] | None = None
         self.scout = Job(self)
         self.scout.ended.connect(self._on_candidates)
         SHELF.changed.connect(self.look_again)
@@ -173,7 +172,7 @@ class MethodsTab(CompareTab):
             check_alike(layer, reference, "the reference")
         axes = guess_layer_axes(layer)
         region = _crop(view_region(layer, self.chosen.viewer.dims, axes), axes)
-        self._tried = (layer, region)
+        self._tried = (layer, region, axes)
         self.trials = {}
         for row in range(len(self.candidates)):
             self._clear_row(row)
@@ -183,6 +182,7 @@ class MethodsTab(CompareTab):
             region,
             ticked,
             None if reference is None else full_data(reference),
+            preferred_options(),
         )
         return work, (layer,) if reference is None else (layer, reference)
 
@@ -195,7 +195,8 @@ class MethodsTab(CompareTab):
             self._show_trial(event)
             return
         super()._on_event(event)
-        if event.message:
+        # Qt has worked meanwhile: the end, or Cancel, may have said something else
+        if event.message and self.job.running and self.bar.cancel_button.isEnabled():
             self.bar.status.setText(
                 f"{event.done} of {event.total} methods; now {event.message}"
             )
@@ -203,7 +204,7 @@ class MethodsTab(CompareTab):
     def _show_trial(self, trial: Trial) -> None:
         if self._tried is None:
             return
-        layer = self._tried[0]
+        layer, _, axes = self._tried
         row = self.candidates.index(trial.candidate)
         self.trials[trial.candidate] = trial
         if trial.image is None:
@@ -213,7 +214,8 @@ class MethodsTab(CompareTab):
             return
         limits = (0.0, 1.0) if layer.rgb else tuple(layer.contrast_limits)
         picture = QTableWidgetItem()
-        picture.setIcon(_icon(thumbnail(trial.image, limits, rgb=layer.rgb)))
+        plane = first_plane(trial.image, axes)
+        picture.setIcon(_icon(thumbnail(plane, limits, rgb=layer.rgb)))
         self.table.setItem(row, 1, picture)
         self.table.setItem(row, 2, QTableWidgetItem(_in_seconds(trial.seconds)))
         if trial.psnr is not None:
@@ -236,6 +238,10 @@ class MethodsTab(CompareTab):
             text += f" {len(failed)} failed: point at them to see why."
         return text
 
+    def _forget(self, layer: Image) -> None:
+        if self._tried is not None and layer is self._tried[0]:
+            self._tried, self.trials = None, {}
+
     def add_result(self, _: Any = None) -> None:
         """Add the result of the selected row as a layer, where the crop lies."""
         row = self.table.currentRow()
@@ -244,7 +250,7 @@ class MethodsTab(CompareTab):
         if trial is None or trial.image is None or self._tried is None:
             show_warning("select a method that has a result")
             return
-        layer, region = self._tried
+        layer, region, _ = self._tried
         record = {"source": layer.name, **trial.record}
         name = f"{layer.name} {trial.candidate.label}"
         keywords = result_keywords(layer, name, record, region)

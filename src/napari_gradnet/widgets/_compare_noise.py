@@ -76,6 +76,12 @@ class NoiseTab(CompareTab):
         self._show_layer(value)
         return f"{value.num_pixels:,} values were looked at."
 
+    def _forget(self, layer: Image) -> None:
+        if layer is self.layer:
+            self.layer = None
+        if layer in self._pair:
+            self._pair = ()
+
     def _show_layer(self, report: ResidualReport) -> None:
         before, after = self._pair
         viewer = self.chosen.viewer

@@ -122,10 +122,18 @@ class CompareTab(QWidget):
         if self.job.running and event.value in self._used:
             self._dropped = True
             self.job.cancel()
+        elif not self.job.running:
+            self._forget(event.value)
+
+    def _forget(self, layer: Image) -> None:
+        """Let go of a layer that was removed: its pixels may fill the memory."""
 
     def _on_ended(self, outcome: Outcome) -> None:
         if self._dropped:
             self.bar.end("A layer was removed: nothing is left to do.")
+            for layer in self._used:
+                if layer not in self.chosen.viewer.layers:
+                    self._forget(layer)
         elif outcome.error is not None:
             self.bar.end("Failed: see the notification.")
             show_error(sentence_of(outcome.error))

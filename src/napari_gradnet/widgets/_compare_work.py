@@ -36,15 +36,12 @@ __all__ = [
     "iter_residual",
     "iter_trials",
     "removed_noise",
-    "thumbnail",
 ]
 
 logger = logging.getLogger(__name__)
 
 #: Most planes of a channel that are looked at in a stack.
 NUM_PLANES = 8
-#: Longest side of a picture, pixels.
-PICTURE = 96
 
 
 def removed_noise(noisy: Any, denoised: Any, *, rgb: bool) -> Any:
@@ -219,8 +216,24 @@ def iter_trials(
     region: Region,
     candidates: Sequence[Candidate],
     reference: Any = None,
+    compute: DenoiseOptions | None = None,
 ) -> Generator[Event, None, None]:
     """Denoise a part of an image with several methods, one after the other.
+
+    Parameters
+    ----------
+    image : array
+        The whole image.
+    axes : str
+        Of the image.
+    region : tuple of slice
+        The part that is denoised.
+    candidates : sequence of Candidate
+        The methods.
+    reference : array, optional
+        Without noise, of the whole image.
+    compute : DenoiseOptions, optional
+        Device, precision and tile of the networks.
 
     Yields
     ------
@@ -233,6 +246,7 @@ def iter_trials(
 
     total = len(candidates)
     yield Progress(0, total, "method", "estimating the noise")
+    compute = _possible(compute or DenoiseOptions())
     noise, why_none = None, ""
     try:
         noise = yield from _quietly(iter_estimate(image, ImageAxes(axes, image.shape)))
@@ -245,9 +259,9 @@ def iter_trials(
             yield Trial(candidate, error=why_none)
             continue
         try:
-            run = _prepare(image, axes, region, candidate, noise)
-            if candidate.kind == "model":
-                api.open_model(candidate.name)  # the time is that of denoising
+            run = _prepare(image, axes, region, candidate, noise, compute)
+            if isinstance(run, DenoiseRun):  # the time is that of denoising
+                _load(run.options)
             began = time.perf_counter()
             yield from _quietly(run.events(), Progress(done, total, "method"))
         except Exception as error:  # the graphics card's memory, for one
@@ -285,44 +299,30 @@ def _quietly(
 
 
 def _prepare(
-    image: Any, axes: str, region: Region, candidate: Candidate, noise: Any
+    image: Any,
+    axes: str,
+    region: Region,
+    candidate: Candidate,
+    noise: Any,
+    compute: DenoiseOptions,
 ) -> Run:
     if candidate.kind == "model":
-        options = DenoiseOptions(model=candidate.name, axes=axes)
+        options = dataclasses.replace(compute, model=candidate.name, axes=axes)
         return DenoiseRun(image, options, region)
     return NaiveRun(image, axes, NaiveOptions(candidate.name), noise, region)
 
 
-def thumbnail(
-    image: NDArray[Any], limits: tuple[float, float], *, rgb: bool
-) -> NDArray[np.uint8]:
-    """A small grey or colour picture of a plane.
+def _possible(options: DenoiseOptions) -> DenoiseOptions:
+    """Leave out a device that is not there, as forms do."""
+    from napari_gradnet import api
 
-    Parameters
-    ----------
-    image : ndarray
-        One plane; other dimensions have length 1.
-    limits : (float, float)
-        Black and white of grey images.
-    rgb : bool
-        Whether the last dimension is colours.
+    device = "cuda:0" if options.device == "cuda" else options.device
+    there = device in api.list_devices()
+    return dataclasses.replace(options, device=device if there else "auto")
 
-    Returns
-    -------
-    ndarray, shape (Y, X, 3)
-    """
-    plane: NDArray[Any] = image.reshape(image.shape[-3:] if rgb else image.shape[-2:])
-    step = -(-max(plane.shape[:2]) // PICTURE)
-    edges = [np.arange(0, length, step) for length in plane.shape[:2]]
-    sums: NDArray[np.float64] = plane.reshape(*plane.shape[:2], -1).astype(np.float64)
-    for axis, starts in enumerate(edges):
-        sums = np.add.reduceat(sums, starts, axis=axis)
-        lengths = np.diff([*starts, plane.shape[axis]])
-        sums /= np.expand_dims(lengths, tuple({0, 1, 2} - {axis}))
-    if rgb:
-        scale = 255 if image.dtype.kind == "f" else 255 / np.iinfo(image.dtype).max
-        values = sums[..., :3] * scale
-    else:
-        low, high = limits
-        values = np.repeat(255 * (sums - low) / max(high - low, 1e-300), 3, axis=-1)
-    return np.nan_to_num(np.clip(values, 0, 255)).astype(np.uint8)
+
+def _load(options: DenoiseOptions) -> None:
+    from napari_gradnet import api
+
+    precision: Any = options.precision
+    api.open_model(options.model, device=options.device, precision=precision)

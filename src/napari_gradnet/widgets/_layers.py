@@ -122,7 +122,8 @@ def view_region(layer: Image, dims: Dims, axes: str) -> Region:
     dims : Dims
         The viewer's dimensions.
     axes : str
-        Of `full_data`. Rows and columns that are not displayed are taken whole.
+        Of `full_data`. Rows and columns that are not displayed are taken whole; in
+        3-D they always are, from the plane where the slider stands.
 
     Returns
     -------
@@ -132,6 +133,8 @@ def view_region(layer: Image, dims: Dims, axes: str) -> Region:
     shape = full_data(layer).shape[: layer.ndim]
     offset = dims.ndim - layer.ndim
     displayed = {d - offset for d in dims.displayed}
+    if dims.ndisplay == 3:  # a slab of the middle would be drawn: one plane, whole
+        displayed = set()
     # older napari than 0.9 has one unit for all layers
     factors = unit_factors(getattr(dims, "units", None), layer.units)
     point = layer.world_to_data(np.asarray(dims.point)[-layer.ndim :] * factors)

@@ -1,4 +1,4 @@
-"""Choice of a model and of a device."""
+"""Choice of a model."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ from napari_gradnet.widgets._memory import recall, remember
 from napari_gradnet.widgets._parts import note
 from napari_gradnet.widgets._preferences import (
     models_folder,
-    read_preference,
     watch_preference,
-    write_preference,
 )
 from napari_gradnet.widgets._work import describe_model_file, take_inventory
 
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.widgets._work import Inventory
 
-__all__ = ["SHELF", "DeviceBox", "ModelPicker", "Scout", "models_changed"]
+__all__ = ["SHELF", "ModelPicker", "Scout", "models_changed"]
 
 _WAITING = "Looking for models ..."
 _AUTOMATIC = "Takes the packaged model for colour, grey images or counts."
@@ -76,16 +74,31 @@ class Scout(Job):
 
     def __init__(self, form: QWidget, *show: Callable[[Inventory], None]) -> None:
         super().__init__(form)
+        self._again = False
         for each in show:
             self.listed.connect(each)
         self.ended.connect(self._on_ended)
         self.start(take_inventory())
 
+    def look_again(self) -> None:
+        """List them anew, as there may be others."""
+        if self.running:
+            self._again = True
+        else:
+            self.start(take_inventory())
+
     def _on_ended(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
+        if self._again and not outcome.cancelled:
+            self._again = False
+            self.start(take_inventory())
+        elif outcome.error is not None:
             show_error(f"models and devices cannot be listed: {outcome.error}")
         elif outcome.value is not None:
             self.listed.emit(outcome.value)
+
+
+def _is_path(model: str) -> bool:
+    return Path(model).suffix == ".safetensors"
 
 
 class ModelPicker(QWidget):
@@ -111,11 +124,13 @@ class ModelPicker(QWidget):
         self._form = form
         self._cards = {"auto": _WAITING}
         self._files: set[str] = set()
+        self._opening = ""
         self._unguided: frozenset[str] = frozenset()
         self._wanted: str | None = recall(form, "model") if form else None
         self.box = QComboBox()
         narrow(self.box)
         self.box.addItem("automatic", "auto")
+        self._recalled = self._offer_recalled()
         self.box.currentIndexChanged.connect(self._on_chosen)
         self.button = QPushButton("Open ...")
         self.button.setToolTip("Open a model file (.safetensors)")
@@ -160,8 +175,38 @@ class ModelPicker(QWidget):
         elif Path(model).is_file():
             self.open_file(Path(model))
 
+    def _offer_recalled(self) -> str | None:
+        """Choose what was chosen last before it is known whether it is there."""
+        model = self._wanted
+        is_gone = model is None or (_is_path(model) and not Path(model).is_file())
+        if model is None or model == "auto" or is_gone:
+            return None
+        self.box.addItem(Path(model).stem if _is_path(model) else model, model)
+        self.box.setCurrentIndex(1)
+        self._cards[model] = _WAITING
+        return model
+
+    def _check_recalled(self, inventory: Inventory) -> None:
+        """Put what was chosen last into its place, or take it out."""
+        model, self._recalled = self._recalled, None
+        if model is None:
+            return
+        chosen = self.model == model
+        listed = model in inventory.models or model in inventory.files
+        if not listed and Path(model).is_file():  # it stands outside the folder
+            if chosen:
+                self.open_file(Path(model))
+            return
+        self.box.blockSignals(True)  # else the form would forget the model
+        if chosen:
+            self.box.setCurrentIndex(0)
+        self.box.removeItem(self.box.findData(model))
+        self.box.blockSignals(False)
+        self._wanted = model if chosen else self._wanted
+
     def set_inventory(self, inventory: Inventory) -> None:
         """List the packaged models and those of the user's folder."""
+        self._check_recalled(inventory)
         self._cards["auto"] = _AUTOMATIC if inventory.models else _NONE
         for name, card in inventory.models.items():
             self._list(name, name, card)
@@ -189,6 +234,7 @@ class ModelPicker(QWidget):
         """Check a model file in a thread and choose it."""
         if self.job.running:
             return
+        self._opening = str(path)
         self.card.setText(f"Opening {path.name} ...")
         self.job.start(describe_model_file(path))
 
@@ -239,6 +285,7 @@ class ModelPicker(QWidget):
     def _on_described(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             self._wanted = None
+            self._drop_unread()
             show_error(str(outcome.error))
         elif outcome.value is not None:
             self._unguided |= outcome.value.unguided
@@ -247,7 +294,15 @@ class ModelPicker(QWidget):
                 self.set_model(path)
         self._show_card()
 
+    def _drop_unread(self) -> None:
+        """Take out the file that was to be opened, where it was never read."""
+        if self._cards.get(self._opening) == _WAITING:
+            if self.model == self._opening:
+                self.box.setCurrentIndex(0)
+            self.box.removeItem(self.box.findData(self._opening))
+
     def _on_chosen(self, _: int) -> None:
+        self._wanted = None  # what was wanted before does not come back
         if self._form:
             remember(self._form, "model", self.model)
         self._show_card()
@@ -255,40 +310,3 @@ class ModelPicker(QWidget):
     def _show_card(self) -> None:
         self.card.setText(self._cards.get(self.model, ""))
         self.changed.emit()
-
-
-class DeviceBox(QComboBox):
-    """Devices of this machine, by name; the choice is a preference."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        narrow(self)
-        self.addItem("automatic", "auto")
-        self._wanted = str(read_preference("compute", "device"))
-        watch_preference(self, "compute", "device", self.set_device)
-        self.activated.connect(self._on_activated)
-
-    @property
-    def device(self) -> str:
-        """Name of the device."""
-        name: str = self.currentData()
-        return name
-
-    def set_device(self, device: str) -> None:
-        """Choose a device that is there, or as soon as it is known to be."""
-        self._wanted = "cuda:0" if device == "cuda" else device
-        if (index := self.findData(self._wanted)) >= 0:
-            self.setCurrentIndex(index)
-
-    def set_inventory(self, inventory: Inventory) -> None:
-        """List the devices; the first is what ``automatic`` takes."""
-        for number, (name, text) in enumerate(inventory.devices.items()):
-            if number == 0:
-                self.setItemText(0, f"automatic: {text}")
-            if self.findData(name) < 0:
-                self.addItem(text, name)
-        self.set_device(self._wanted)
-
-    def _on_activated(self, _: int) -> None:
-        # only what a person chose, and only in a form: a script stays without effect
-        write_preference("compute", "device", self.device)

@@ -145,11 +145,13 @@ class LayerBox(QComboBox):
         data: Image | None = self.currentData()
         return data
 
-    def set_layer(self, layer: Image) -> None:
-        """Choose a layer."""
+    def set_layer(self, layer: Image) -> bool:
+        """Choose a layer; whether it is listed."""
         for index in range(self.count()):
             if self.itemData(index) is layer:
                 self.setCurrentIndex(index)
+                return True
+        return False
 
 
 class OptionalLayerBox(LayerBox):

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QWidget
 
-__all__ = ["models_folder", "read_preference", "watch_preference", "write_preference"]
+    from napari_gradnet.widgets._options import DenoiseOptions
+
+__all__ = [
+    "models_folder",
+    "preferred_options",
+    "read_preference",
+    "watch_preference",
+    "write_preference",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +72,18 @@ def watch_preference(
     page = _page(section)
     if page is not None:
         connect(owner, getattr(page.events, name), lambda e: callback(e.value))
+
+
+def preferred_options() -> DenoiseOptions:
+    """Device, precision and tile, for work whose form does not ask for them."""
+    from napari_gradnet.widgets._options import DenoiseOptions
+
+    device = str(read_preference("compute", "device"))
+    return DenoiseOptions(
+        device=device,
+        precision=read_preference("compute", "precision"),
+        tile=read_preference("compute", "tile") or None,
+    )
 
 
 def models_folder() -> Path:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton
 
 from napari_gradnet.errors import GradNetError
+from napari_gradnet.widgets._form import Form
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._layers import (
     PLACE,
@@ -54,7 +55,7 @@ class _Task:
     dropped: bool = False
 
 
-class LayerWidget(QWidget):
+class LayerWidget(Form):
     """Makes a new layer from one of the viewer's, in a thread.
 
     Parameters

@@ -46,9 +46,11 @@ class TimeLeft:
             Such as ``"40 s left"``; empty while nothing is known.
         """
         now = time.monotonic() if now is None else now
-        if self._began is None:
-            self._began = now
         if done < 1:
+            self._began = now if self._began is None else self._began
+            return ""
+        if self._began is None:  # nobody knows what of it was done before
+            self._began, self._first = now, (now, done)
             return ""
         if self._first is None:
             self._first = (now, done)

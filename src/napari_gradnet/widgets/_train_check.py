@@ -56,6 +56,7 @@ class TrainingCheck(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._process: QProcess | None = None
+        self._cancelled = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
@@ -78,12 +79,13 @@ class TrainingCheck(QObject):
         process = QProcess(self)
         process.finished.connect(self._on_end)
         process.errorOccurred.connect(self._on_error)
-        self._process = process
+        self._process, self._cancelled = process, False
         process.start(sys.executable, check_command(Path(self._folder.name)))
 
     def cancel(self) -> None:
         """End it without a result."""
         if self._process is not None:
+            self._cancelled = True
             self._process.kill()
 
     def close(self) -> None:
@@ -104,8 +106,14 @@ class TrainingCheck(QObject):
         self.close()
         if process is None:
             return
-        if status == QProcess.ExitStatus.CrashExit:
+        if self._cancelled:
             self.ended.emit("Cancelled.")
+            return
+        if status == QProcess.ExitStatus.CrashExit:
+            self.ended.emit(
+                f"The estimate was ended by the system (code {code}), perhaps for want "
+                "of memory: try a smaller batch or patch."
+            )
             return
         output = bytes(process.readAllStandardOutput().data())
         errors = bytes(process.readAllStandardError().data()).decode("utf-8", "replace")

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_gradnet import api
 from napari_gradnet.errors import InputError
+from napari_gradnet.widgets._devices import DeviceBox
 from napari_gradnet.widgets._fields import (
     AdvancedSection,
     FolderField,
@@ -33,7 +34,6 @@ from napari_gradnet.widgets._layers import (
     guess_layer_axes,
 )
 from napari_gradnet.widgets._memory import remember_fields
-from napari_gradnet.widgets._models import DeviceBox
 from napari_gradnet.widgets._parts import LayerBox, note
 from napari_gradnet.widgets._train_data import FolderChoice, LayerChoice
 from napari_gradnet.widgets._train_options import TrainOptions, tidy_name
@@ -121,6 +121,7 @@ class TrainForm(QWidget):
         self.noise = NoiseChoice()
         self.starts = narrow(QComboBox())
         self.starts.addItem(_NEW, None)
+        self._listed: set[str] = set()
         self.starts.setToolTip("A model that is trained already needs less time")
         self.recipes = narrow(QComboBox())
         for name, line in api.list_recipes().items():
@@ -245,9 +246,15 @@ class TrainForm(QWidget):
     def set_inventory(self, inventory: Inventory) -> None:
         """List the models to start from and the devices."""
         self.devices.set_inventory(inventory)
-        for name in (*inventory.models, *inventory.files):
+        names = [*inventory.models, *inventory.files]
+        for gone in self._listed - set(names):
+            if self.starts.currentData() == gone:  # Qt would choose its neighbour
+                self.starts.setCurrentIndex(0)
+            self.starts.removeItem(self.starts.findData(gone))
+        for name in names:
             if self.starts.findData(name) < 0:
                 self.starts.addItem(Path(name).stem, name)
+        self._listed = set(names)
 
     def choice(self) -> LayerChoice | FolderChoice:
         """Which images are trained on.

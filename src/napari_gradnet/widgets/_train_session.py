@@ -78,7 +78,7 @@ class TrainingSession(QObject):
         self.model: Path | None = None
         self._written: Path | None = None
         self._finish = False
-        self._began = False
+        self._began = self._resumed = False
         self._time = TimeLeft()
         self._process: TrainingProcess | None = None
         if self.checkpoint:
@@ -114,7 +114,8 @@ class TrainingSession(QObject):
         self._finish = self._began = False
         self._written = None
         self._time = TimeLeft()
-        self._launch(["--resume"] if self.checkpoint else [])
+        self._resumed = self.checkpoint
+        self._launch(["--resume"] if self._resumed else [])
         self._to("starting", "Starting: reading the images ...")
 
     def pause(self) -> None:
@@ -126,7 +127,9 @@ class TrainingSession(QObject):
 
     def finish(self) -> None:
         """Stop, and make a model of the best weights so far."""
-        if self.state in ("starting", "running"):
+        if self.state == "starting" and not self._began and not self.checkpoint:
+            self.pause()  # there is no best yet
+        elif self.state in ("starting", "running"):
             self._finish = True
             self._to("finishing", "Stopping: writing the best model ...")
             self._ask_to_stop()
@@ -238,6 +241,8 @@ class TrainingSession(QObject):
 
     def _started(self, event: dict[str, Any]) -> None:
         self._began = True
+        if not self._resumed:  # else the first step says how far it was
+            self._time.update(0, 1)
         skipped = [f"skipped {s}" for s in event["skipped"]]
         hint = [self.hint] if self.hint else []
         self.notes = [*hint, *skipped, *event["warnings"]]

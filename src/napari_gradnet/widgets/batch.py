@@ -18,6 +18,7 @@ from napari_gradnet.events import Progress
 from napari_gradnet.widgets._batch_form import BatchForm
 from napari_gradnet.widgets._batch_table import FileTable
 from napari_gradnet.widgets._copies import copy_text, script_buttons
+from napari_gradnet.widgets._form import Form
 from napari_gradnet.widgets._job import Job, Outcome
 from napari_gradnet.widgets._models import Scout
 from napari_gradnet.widgets._parts import unwrap
@@ -41,7 +42,7 @@ __all__ = ["BatchWidget"]
 _STEPS = 1000
 
 
-class BatchWidget(QWidget):
+class BatchWidget(Form):
     """Denoise files into a folder, in threads; it can be stopped and gone on with.
 
     Parameters
@@ -101,15 +102,23 @@ class BatchWidget(QWidget):
         if isinstance(event, Progress):
             return
         self.table.show_event(event)
+        if event.state in ("done", "failed", "skipped"):
+            self._write_log(event)
         stopping = not self.bar.cancel_button.isEnabled()
         told = self.bar.status.text()
         done = min(round(_STEPS * self.table.share), _STEPS * event.count)
         self.bar.show_progress(Progress(done, _STEPS * event.count, "file"))
+        # Qt has worked meanwhile: the end, or Cancel, may have said something else
+        if not self.job.running:
+            return
+        if stopping:
+            self.bar.status.setText(told)
+        elif self.bar.cancel_button.isEnabled():
+            self.bar.status.setText(self._so_far(event))
+
+    def _so_far(self, event: FileEvent) -> str:
         left = "" if event.time_left is None else f", {in_words(event.time_left)} left"
-        text = f"{event.finished} of {event.count} files{left}"
-        self.bar.status.setText(told if stopping else text)
-        if event.state in ("done", "failed", "skipped"):
-            self._write_log(event)
+        return f"{event.finished} of {event.count} files{left}"
 
     def _write_log(self, event: FileEvent) -> None:
         words = {"done": "done", "skipped": "done before", "failed": "FAILED"}

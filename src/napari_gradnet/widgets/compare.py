@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.notifications import show_info, show_warning
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QPushButton,
@@ -24,6 +24,7 @@ from napari_gradnet.widgets._compare_quality import QualityTab
 from napari_gradnet.widgets._compare_tab import ReferenceBox, source_of
 from napari_gradnet.widgets._compare_view import SideBySide, rows_and_columns_shown
 from napari_gradnet.widgets._fields import form_layout
+from napari_gradnet.widgets._form import Form
 from napari_gradnet.widgets._parts import LayerBox, connect, note, unwrap
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ __all__ = ["CompareWidget"]
 _STEPS = 1000
 
 
-class CompareWidget(QWidget):
+class CompareWidget(Form):
     """Compare two layers by eye, by what was removed, and with a reference.
 
     Parameters
@@ -122,7 +123,8 @@ class CompareWidget(QWidget):
             self.after.set_layer(next(x for x in reversed(images) if x is not first))
 
     def _on_layers(self, _: Any = None) -> None:
-        if self._comparison is not None:
+        # of a layer that was removed `_on_removed` is told too
+        if self._comparison is not None and self._is_complete():
             self.stop_comparing()
         if self.tabs.currentWidget() is self.methods:
             self.methods.look_for_methods()
@@ -199,7 +201,21 @@ class CompareWidget(QWidget):
     def _on_removed(self, event: Any) -> None:
         comparison = self._comparison
         if comparison is not None and event.value in comparison.involved:
+            # napari may be in the middle of removing all that are selected, the line
+            # among them
+            QTimer.singleShot(0, self._stop_if_incomplete)
+
+    def _is_complete(self) -> bool:
+        """Whether all the layers are there that the comparison needs."""
+        comparison, layers = self._comparison, self.viewer.layers
+        return comparison is None or all(x in layers for x in comparison.involved)
+
+    def _stop_if_incomplete(self) -> None:
+        if not self._is_complete():
             self.stop_comparing()
+
+    def _wind_up(self) -> None:
+        self.stop_comparing()
 
     def _on_dims(self, _: Any = None) -> None:
         if isinstance(self._comparison, Curtain) and not rows_and_columns_shown(

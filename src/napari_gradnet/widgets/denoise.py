@@ -10,11 +10,12 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout
 from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._advanced import AdvancedOptions
 from napari_gradnet.widgets._copies import copy_text, script_buttons
+from napari_gradnet.widgets._devices import DeviceBox
 from napari_gradnet.widgets._fields import form_layout
 from napari_gradnet.widgets._layers import full_data, guess_layer_axes
 from napari_gradnet.widgets._lazy import LazyRun, PlaneServer
 from napari_gradnet.widgets._memory import remember_fields
-from napari_gradnet.widgets._models import DeviceBox, ModelPicker, Scout
+from napari_gradnet.widgets._models import ModelPicker, Scout
 from napari_gradnet.widgets._options import (
     DenoiseOptions,
     command_line,
@@ -45,6 +46,28 @@ def _is_read(path: str | Path) -> bool:
     from napari_gradnet.io import OUTPUT_SUFFIXES
 
     return Path(path).suffix.lower() in OUTPUT_SUFFIXES
+
+
+def _is_whole_file(layer: Image, *, as_it_is: bool) -> bool:
+    """Whether a layer is its file: of several that were stacked napari tells the first.
+
+    `as_it_is` says that the axes are left to the file: dimensions of length 1, which
+    some readers leave out, do not matter then.
+    """
+    from napari_gradnet.io import open_image
+
+    path = layer.source.path
+    if not path or not _is_read(path):
+        return False
+    try:
+        with open_image(str(path)) as source:
+            there = source.axes.shape
+    except (GradNetError, OSError):
+        return False
+    shape = tuple(full_data(layer).shape)
+    if as_it_is:
+        there, shape = (tuple(n for n in s if n > 1) for s in (there, shape))
+    return there == shape
 
 
 class DenoiseWidget(LayerWidget):
@@ -191,8 +214,10 @@ class DenoiseWidget(LayerWidget):
         from_file = (
             not lazy and region is None and guide is None and options.guide is None
         )
-        if path and from_file and not layer.multiscale and _is_read(path):
-            return file_script(self._for_file(options, layer), str(path))
+        if from_file and not layer.multiscale:
+            of_file = self._for_file(options, layer)
+            if _is_whole_file(layer, as_it_is=of_file.axes is None):
+                return file_script(of_file, str(path))
         return layer_script(
             options,
             layer.name,
@@ -222,7 +247,15 @@ class DenoiseWidget(LayerWidget):
         if options.guide is not None or self._guide() is not None:
             msg = "the command line takes no guide: use Copy as Python"
             raise GradNetError(msg)
-        return command_line(self._for_file(options, layer), str(path))
+        of_file = self._for_file(options, layer)
+        if not _is_whole_file(layer, as_it_is=of_file.axes is None):
+            msg = (
+                f"{layer.name} has another shape than {Path(path).name}, such as a "
+                "stack of several files: use Copy as Python, or save the layer and "
+                "open the file"
+            )
+            raise GradNetError(msg)
+        return command_line(of_file, str(path))
 
     def _require_layer(self) -> Image:
         if self.layers.layer is None:

@@ -19,8 +19,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_gradnet.errors import GradNetError
+from napari_gradnet.widgets._form import Form
 from napari_gradnet.widgets._job import Job, Outcome
-from napari_gradnet.widgets._models import Scout
+from napari_gradnet.widgets._models import SHELF, Scout
 from napari_gradnet.widgets._parts import note, unwrap
 from napari_gradnet.widgets._scrolled import ScrolledPage
 from napari_gradnet.widgets._train_check import TrainingCheck
@@ -67,7 +68,7 @@ def _prepare(
     return images.message
 
 
-class TrainWidget(QWidget):
+class TrainWidget(Form):
     """Train a network, in a process of its own.
 
     The training goes on when the widget is closed; opening it again shows it.
@@ -94,6 +95,7 @@ class TrainWidget(QWidget):
         self.destroyed.connect(self.check.close)
         self.monitor.left.connect(self.show_form)
         self.scout = Scout(self, self.form.set_inventory)
+        SHELF.changed.connect(self.scout.look_again)
         session = current_session()
         if session is not None:
             self.monitor.watch(session)
@@ -249,6 +251,9 @@ class TrainWidget(QWidget):
             )
             return
         self._open(folder)
+
+    def _wind_up(self) -> None:
+        self.cancel()
 
     def closeEvent(self, event: Any) -> None:
         """End an estimate; a training goes on."""

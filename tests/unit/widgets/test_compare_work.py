@@ -13,6 +13,7 @@ from napari_gradnet import api
 from napari_gradnet.events import Progress
 from napari_gradnet.inference import models
 from napari_gradnet.widgets import _compare_work as work
+from napari_gradnet.widgets._thumbnail import first_plane, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -147,17 +148,37 @@ def test_residual_of_a_region_is_that_of_the_region(stack: NDArray[Any]) -> None
 
 def test_thumbnails_are_small_and_scaled() -> None:
     ramp = np.tile(np.linspace(100, 300, 400), (1, 200, 1))
-    picture = work.thumbnail(ramp, (100, 300), rgb=False)
+    picture = thumbnail(ramp, (100, 300), rgb=False)
     assert picture.shape == (40, 80, 3)
     assert picture[0, 0, 0] < 4
     assert picture[0, -1, 2] > 251
     np.testing.assert_array_equal(picture[..., 0], picture[..., 1])
     colours = np.zeros((1, 10, 20, 4), np.uint16)
     colours[..., 1] = 65535
-    picture = work.thumbnail(colours, (0, 1), rgb=True)
+    picture = thumbnail(colours, (0, 1), rgb=True)
     assert picture.shape == (10, 20, 3)
     assert (picture == (0, 255, 0)).all()
     hole = np.full((1, 1, 300), np.nan)
-    picture = work.thumbnail(hole, (0, 1), rgb=False)
+    picture = thumbnail(hole, (0, 1), rgb=False)
     assert picture.shape == (1, 75, 3)
     assert (picture == 0).all()
+
+
+def test_the_first_plane_has_its_colours_last() -> None:
+    image = np.arange(2 * 3 * 4).reshape(2, 3, 4)
+    np.testing.assert_array_equal(first_plane(image, "ZYX"), image[0])
+    np.testing.assert_array_equal(first_plane(image, "YXC"), image[..., 0])
+    np.testing.assert_array_equal(first_plane(image, "XYS"), image.transpose(1, 0, 2))
+
+
+def test_networks_compute_as_is_preferred_where_that_can_be(
+    stack: NDArray[Any], tmp_path: Path
+) -> None:
+    candidates = [work.Candidate("model", str(write_tiny_model(tmp_path, "grey")))]
+    region = (slice(0, 1), slice(0, 32), slice(0, 32))
+    wanted = work.DenoiseOptions(device="cuda:77", precision="float32", tile=32)
+    events, _ = run(work.iter_trials(stack, "ZYX", region, candidates, compute=wanted))
+    (trial,) = [e for e in events if isinstance(e, work.Trial)]
+    options = trial.record["options"]
+    assert (options["precision"], options["tile"]) == ("float32", 32)
+    assert "device" not in options  # it is not there

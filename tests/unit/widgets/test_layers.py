@@ -97,3 +97,15 @@ def test_part_lies_where_it_was_cut_out() -> None:
     )
     assert part.metadata == {"mine": 1, METADATA_KEY: {"operation": "x"}}
     assert METADATA_KEY not in source.metadata
+
+
+def test_region_in_3d_is_the_plane_of_the_slider() -> None:
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros((2, 6, 40, 50)))
+    viewer.dims.set_current_step((0, 1), (1, 4))
+    viewer.dims.ndisplay = 3
+    layer.corner_pixels = np.array([[0, 2, 5, 7], [0, 5, 20, 30]])
+    region = view_region(layer, viewer.dims, "TZYX")
+    assert region == (slice(1, 2), slice(4, 5), slice(0, 40), slice(0, 50))
+    region = view_region(layer, viewer.dims, "TYZX")
+    assert [s.stop - s.start for s in region] == [1, 6, 1, 50]
