@@ -16,7 +16,7 @@ from napari_gradnet.batch.journal import JOURNAL_NAME
 from napari_gradnet.batch.local import LocalEngine
 from napari_gradnet.batch.volume import VolumeJob
 from napari_gradnet.cli import main
-from napari_gradnet.errors import GradNetError
+from napari_gradnet.errors import FileFormatError, GradNetError
 from napari_gradnet.io import open_image
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def test_what_is_computed_is_written_though_another_unit_fails(
         calls.append(unit)
         if len(calls) == 3:
             failed.set()
-            raise error or RuntimeError("of the GPU")
+            raise error or FileFormatError("the file is damaged")
         return compute(self, unit, data)
 
     with pytest.MonkeyPatch.context() as patch:

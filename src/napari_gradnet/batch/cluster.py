@@ -155,7 +155,8 @@ class ClusterEngine:
                 self._collect(book, pool)
             yield from _waiting_events(book)
         finally:
-            self._client.cancel(list(self._in_flight))
+            with contextlib.suppress(Exception):  # the connection may be lost
+                self._client.cancel(list(self._in_flight))
             pool.shutdown()
             for opened in self._opened:
                 with contextlib.suppress(Exception):
@@ -340,4 +341,7 @@ def _failure(future: Any) -> BaseException:
         return MemoryError(
             "the workers that tried this were killed, perhaps for want of memory"
         )
-    return error or RuntimeError("the task was cancelled")
+    # dask cancels all tasks when it loses the scheduler
+    return error or ConnectionError(
+        "the connection to the scheduler was lost: run the same command again"
+    )

@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from napari_gradnet.errors import DeviceError, GradNetError
+from napari_gradnet.errors import (
+    DeviceError,
+    FileFormatError,
+    GradNetError,
+    InputError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,14 +23,15 @@ logger = logging.getLogger(__name__)
 def is_final(error: BaseException | None) -> bool:
     """Whether a failure lies in the file itself, so that its finished units are lost.
 
-    A full disk, a vanished folder or a device without memory passes; what is finished
-    is kept for the next run.
+    A full disk, a vanished folder, a device without memory or a lost connection passes,
+    and of what is not known nobody can say; what is finished is kept for the next run.
     """
+    final = isinstance(error, FileFormatError | InputError)
     while error is not None:
         if isinstance(error, OSError | MemoryError | DeviceError):
             return False
         error = error.__cause__ or error.__context__
-    return True
+    return final
 
 
 def explain_failure(error: BaseException, place: Path | None = None) -> str:

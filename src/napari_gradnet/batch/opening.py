@@ -82,16 +82,16 @@ class Opener:
         entry = self._journal.entry(task.name)
         exists = os.path.lexists(task.target)
         mine = entry is not None and entry.owned
-        if self._restart and entry is not None:
-            self._journal.forget(task.name)
-            _clean_temporaries(task.target)
-            self._make_job(task, True).discard()
-            entry = None
         job = self._make_job(task, self._overwrite or mine)
         try:
             fingerprint = dict(job.fingerprint)
+            if self._restart and entry is not None:  # the input can be read
+                self._journal.forget(task.name)
+                _clean_temporaries(task.target)
+                self._make_job(task, True).discard()
+                entry = None
             if entry is not None:
-                compare(task, entry, fingerprint)
+                compare(task, entry, fingerprint, kept=job.keeps_units)
                 if entry.state == "done" and exists:
                     job.close()
                     return None
@@ -119,8 +119,21 @@ class Opener:
         return Opened(job, entry)
 
 
-def compare(task: Task, entry: Entry, fingerprint: Mapping[str, Any]) -> None:
+def compare(
+    task: Task, entry: Entry, fingerprint: Mapping[str, Any], *, kept: bool = True
+) -> None:
     """Compare what a task would do with what an earlier run did.
+
+    Parameters
+    ----------
+    task : Task
+        The file.
+    entry : Entry
+        What the journal tells of the earlier run.
+    fingerprint : mapping
+        What results depend on, now.
+    kept : bool
+        Whether anything that is unfinished was kept.
 
     Raises
     ------
@@ -130,7 +143,7 @@ def compare(task: Task, entry: Entry, fingerprint: Mapping[str, Any]) -> None:
         The input is another one.
     """
     changed = differences(entry.fingerprint, fingerprint)
-    if entry.state == "done":  # what an earlier version has made is kept
+    if entry.state == "done" or not kept:  # no output would be of two versions
         changed.pop("version", None)
     if not changed:
         return

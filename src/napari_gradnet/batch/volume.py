@@ -146,8 +146,8 @@ class VolumeJob(Job):
 
     @property
     def num_values(self) -> int:
-        """Pixel values of the full resolution."""
-        return math.prod(self._open.image.shape)
+        """Pixel values of the full resolution; none where nothing is left to do."""
+        return 0 if self._done else math.prod(self._open.image.shape)
 
     # ---------------------------------------------------------------- life cycle
     @property
