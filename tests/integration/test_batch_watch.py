@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from napari_gradnet import api
-from napari_gradnet.batch import watch
+from napari_gradnet.batch import run, watch
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,3 +101,32 @@ def test_a_file_is_taken_when_it_is_whole(
     events.close()
     with pytest.raises(InputError, match="only folders can be watched"):
         api.denoise_files("new/first.png", "out", naive="median", watch=True)
+
+
+def test_a_wrong_option_is_told_before_anything_arrives(tmp_path: Path) -> None:
+    events = api.iter_denoise_files(
+        tmp_path, tmp_path / "out", naive="bm3dd", watch=True
+    )
+    with pytest.raises(InputError, match="bm3dd"):
+        next(events)
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_of_a_gpu_while_nothing_has_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Engine:
+        def __init__(self, workers: int, **_: int) -> None:
+            seen.append(workers)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_gradnet.batch.local.LocalEngine", Engine)
+    monkeypatch.setattr(
+        "napari_gradnet.inference.device.resolve_device",
+        lambda _: SimpleNamespace(type="cuda"),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        next(api.iter_denoise_files(tmp_path, tmp_path / "out", watch=True))
+    assert seen == [run._GPU_WORKERS]

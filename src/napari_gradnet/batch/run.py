@@ -13,7 +13,7 @@ from napari_gradnet.batch.book import Book
 from napari_gradnet.batch.failures import explain_failure
 from napari_gradnet.batch.identity import differences
 from napari_gradnet.batch.image import ImageJob
-from napari_gradnet.batch.inputs import find_tasks
+from napari_gradnet.batch.inputs import Task, find_tasks
 from napari_gradnet.batch.journal import Journal
 from napari_gradnet.batch.opening import Opener
 from napari_gradnet.batch.options import BatchOptions, make_operation
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from napari_gradnet.batch.events import BatchReport, FileEvent
-    from napari_gradnet.batch.inputs import AnyPath, Task
+    from napari_gradnet.batch.inputs import AnyPath
     from napari_gradnet.batch.job import Job
 
 __all__ = [
@@ -145,7 +145,9 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
         watched, found = watched_folders(inputs), []
     else:
         watched, found = [], find_tasks(inputs, folder, options)
-    for task in {id(t.options): t for t in found}.values():
+    # what arrives later has the same options
+    expected = [Task(folder, folder, "", options)] if watch else found
+    for task in {id(t.options): t for t in expected}.values():
         make_operation(task.options)  # a wrong option fails before all work
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(folder))
@@ -163,7 +165,7 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
         else:
             from napari_gradnet.batch.local import LocalEngine
 
-            count = checked_workers(workers, found)
+            count = checked_workers(workers, expected)
             engine = LocalEngine(count, threads=max(1, num_processors() // count))
         report: BatchReport | None = None
         try:
