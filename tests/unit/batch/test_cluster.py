@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_gradnet.batch import cluster
-from napari_gradnet.batch.cluster import ClusterEngine
+from napari_gradnet.batch.cluster import ClusterEngine, _failure
+from napari_gradnet.batch.failures import is_final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,3 +91,10 @@ def test_a_result_that_died_with_its_worker_is_waited_for(
     future.callbacks[-1](future)
     engine._collect(book, book)
     assert taken == ["result"]
+
+
+def test_a_lost_scheduler_is_no_fault_of_a_file() -> None:
+    cancelled = SimpleNamespace(exception=lambda: None)
+    error = _failure(cancelled)
+    assert "run the same command again" in str(error)
+    assert not is_final(error)
