@@ -20,7 +20,7 @@ from napari_gradnet.bundle import (
 )
 from napari_gradnet.errors import ModelError
 from napari_gradnet.inference.device import resolve_device
-from napari_gradnet.inference.full_memory import out_of_memory_told
+from napari_gradnet.inference.out_of_memory import out_of_memory_told
 from napari_gradnet.inference.precision import Precision, resolve_precision
 from napari_gradnet.inference.prepare import prepare
 
@@ -254,11 +254,13 @@ def fitting_models(
     for one in models:
         model = one if isinstance(one, Model) else open_model(one, **how)
         if model.header.channels not in channels:
-            msg = f"{model.header.name} is for colour and these images are grey: name "
-            msg += "another model"
+            reason = "is for colour and these images are grey: name another model"
             if model.header.channels == 1:
-                msg = f"{model.header.name} is for grey images: name another model, or "
-                msg += "take the images' luma (--grey, in Python grey=True)"
+                reason = (
+                    "is for grey images: name another model, or take the images' luma "
+                    "(--grey, in Python grey=True)"
+                )
+            msg = f"{model.header.name} {reason}"
             raise ModelError(msg)
         yield model
 
@@ -268,6 +270,6 @@ def _open(path: Path, _changed: int, device: str, precision: Precision) -> Model
     target = resolve_device(device)
     pipeline, header = load_model(path)
     dtype = resolve_precision(precision, target, header)
-    with out_of_memory_told(target, f"the model {header.name}", "use device='cpu'"):
+    with out_of_memory_told(target, f"the model {header.name}"):
         ready = prepare(pipeline, target)
     return Model(ready, header, path, file_sha256(path), target, dtype)

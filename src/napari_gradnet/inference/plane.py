@@ -20,7 +20,8 @@ from napari_gradnet.inference.attention import (
     stack_windows,
     with_means,
 )
-from napari_gradnet.inference.full_memory import (
+from napari_gradnet.inference.out_of_memory import (
+    REMEDY,
     is_out_of_memory,
     out_of_memory_told,
 )
@@ -55,7 +56,6 @@ SMALLEST_TILE = 32
 #: Of black 0 and white 1, what networks see: a hot pixel far beyond would spoil all of
 #: its neighbourhood. Single photons of full scale 1 reach up to 6 times white.
 INSIDE = (-2.0, 6.0)
-_REMEDY = "close other programs or use device='cpu'"
 
 
 def _part_outliers(image: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -188,7 +188,7 @@ class PlaneDenoiser:
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
         image, _ = _part_outliers(_as_tensor(windows))
         with (
-            out_of_memory_told(self.model.device, "a plane's statistics", _REMEDY),
+            out_of_memory_told(self.model.device, "a plane's statistics"),
             self.model.lock,
             gathered_means(self.model.pipeline) as means,
         ):
@@ -236,7 +236,7 @@ class PlaneDenoiser:
                 if smaller < SMALLEST_TILE:
                     msg = (
                         f"{self.model.device} is out of memory even with tiles of "
-                        f"{tile} pixels: {_REMEDY}"
+                        f"{tile} pixels: {REMEDY}"
                     )
                     raise DeviceError(msg) from error
             self._tell_out_of_memory(f"tiles of {tile} pixels", str(smaller))

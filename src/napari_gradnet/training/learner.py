@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_gradnet.errors import TrainingError
-from napari_gradnet.inference.full_memory import out_of_memory_told
+from napari_gradnet.inference.out_of_memory import out_of_memory_told
 from napari_gradnet.networks.sobel import SobelGradient
 from napari_gradnet.training.optimize import MovingAverage, Schedule, build_optimizer
 from napari_gradnet.training.step import Guided

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_gradnet import __version__
 from napari_gradnet.bundle import file_sha256, save_model
-from napari_gradnet.inference.full_memory import out_of_memory_told
+from napari_gradnet.inference.out_of_memory import out_of_memory_told
 from napari_gradnet.training.checkpoint import load_checkpoint, save_checkpoint
 from napari_gradnet.training.events import (
     CheckpointSaved,

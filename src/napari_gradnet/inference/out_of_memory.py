@@ -12,7 +12,9 @@ from napari_gradnet.errors import DeviceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_out_of_memory", "out_of_memory_told"]
+__all__ = ["REMEDY", "is_out_of_memory", "out_of_memory_told"]
+
+REMEDY = "close other programs or use device='cpu'"
 
 #: How CUDA, MPS and the CPU's allocators (Linux, Windows) say it.
 _WORDS = (
@@ -32,7 +34,9 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def out_of_memory_told(device: torch.device, what: str, remedy: str) -> Iterator[None]:
+def out_of_memory_told(
+    device: torch.device, what: str, remedy: str = REMEDY
+) -> Iterator[None]:
     """Say what to do where work does not fit the memory of a device.
 
     Parameters
