@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from tests.unit.training.states import assert_same_state
 
 from napari_gradnet.events import drain
 from napari_gradnet.training import record
-from napari_gradnet.training.checkpoint import load_checkpoint
 from napari_gradnet.training.record import Recorder
 
 if TYPE_CHECKING:
@@ -24,26 +24,6 @@ CASCADE = {
     "stages": {"kind": "cascade", "criterion": "epochs", "max_epochs": 1},
     "training": {"num_epochs": 3, "batch_size": 24, "patch_size": 8},
 }
-
-
-def flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Every leaf of a checkpoint by its path, but for the time it took."""
-    if isinstance(value, dict):
-        items = [(k, v) for k, v in value.items() if "elapsed" not in str(k)]
-        items = [(k, v) for k, v in items if "seconds" not in str(k)]
-    elif isinstance(value, list | tuple):
-        items = list(enumerate(value))
-    else:
-        return {path: value}
-    return {k: v for n, part in items for k, v in flat(part, f"{path}/{n}").items()}
-
-
-def same(one: Path, two: Path) -> bool:
-    first, second = (flat(load_checkpoint(path)) for path in (one, two))
-    return first.keys() == second.keys() and all(
-        torch.equal(v, second[k]) if isinstance(v, torch.Tensor) else v == second[k]
-        for k, v in first.items()
-    )
 
 
 def lines(path: Path) -> list[list[str]]:
@@ -86,7 +66,7 @@ def test_interrupted_between_two_epochs(
         with pytest.raises(KeyboardInterrupt):
             drain(start(values, "part").run())
     drain(start(values, "part", resume=True).run())
-    assert same(tmp_path / "whole/last.pt", tmp_path / "part/last.pt")
+    assert_same_state(tmp_path / "whole/last.pt", tmp_path / "part/last.pt")
     assert lines(tmp_path / "whole/metrics.csv") == lines(tmp_path / "part/metrics.csv")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from tests.unit.training.states import assert_same_state
 
 from napari_gradnet.errors import TrainingError
 from napari_gradnet.events import drain
@@ -56,30 +57,6 @@ CASCADE = {
     "stages": {"kind": "cascade", "criterion": "patience", "patience": 1},
     "training": {"num_epochs": 4, "batch_size": 24, "patch_size": 8},
 }
-
-
-def flatten(value: Any, path: str = "") -> dict[str, Any]:
-    """Every leaf of a checkpoint by its path, but for the time it took."""
-    if isinstance(value, dict):
-        parts = [flatten(v, f"{path}/{k}") for k, v in value.items() if k != "elapsed"]
-    elif isinstance(value, list | tuple):
-        parts = [flatten(v, f"{path}/{k}") for k, v in enumerate(value)]
-    else:
-        return {path: value}
-    return {k: v for part in parts for k, v in part.items()}
-
-
-def assert_same_state(one: Path, two: Path) -> None:
-    """Two checkpoints are equal to the bit."""
-    first, second = (flatten(load_checkpoint(p)) for p in (one, two))
-    assert first.keys() == second.keys()
-    for key, value in first.items():
-        if "began_seconds" in key:
-            continue
-        if isinstance(value, torch.Tensor):
-            assert torch.equal(value, second[key]), key
-        else:
-            assert value == second[key], key
 
 
 def watch(trainer: Any, events: list[Any], stop: int | None = None) -> bool:
