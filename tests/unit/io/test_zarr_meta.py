@@ -73,21 +73,6 @@ def test_display_settings_do_not_matter(
     assert found["omero"] == omero
 
 
-def test_means_are_moved_where_the_finest_level_is_not(tmp_path: Path) -> None:
-    transforms = [{"type": "scale", "scale": [3.0, 0.5, 0.25]}]
-    path = write_ome(
-        tmp_path / "in",
-        ramp((2, 40, 40)),
-        "zyx",
-        dataset={"coordinateTransformations": transforms},
-    )
-    made = plan(path, num_levels=3)
-    first, *others = made.attributes["ome"]["multiscales"][0]["datasets"]
-    assert first["coordinateTransformations"] == transforms
-    moved = [d["coordinateTransformations"][1]["translation"] for d in others]
-    assert moved == [[0, 0.25, 0.125], [0, 0.75, 0.375]]
-
-
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_names_of_xarray_follow_the_order(tmp_path: Path, zarr_format: Any) -> None:
     path = tmp_path / "in.zarr"

@@ -89,11 +89,13 @@ def _channel(label: str) -> dict[str, Any]:
     return {"label": label, "color": "FF0000", "window": window}
 
 
-def test_a_translation_moves_with_the_means(tmp_path: Path) -> None:
-    transforms = [
-        {"type": "scale", "scale": [3.0, 0.5, 0.25]},
-        {"type": "translation", "translation": [1.0, 10.0, 20.0]},
-    ]
+@pytest.mark.parametrize("finest", [[1.0, 10.0, 20.0], None])
+def test_a_translation_moves_with_the_means(
+    tmp_path: Path, finest: list[float] | None
+) -> None:
+    transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [3.0, 0.5, 0.25]}]
+    if finest:
+        transforms.append({"type": "translation", "translation": finest})
     path = write_ome(
         tmp_path / "in",
         ramp((2, 40, 40)),
@@ -101,10 +103,12 @@ def test_a_translation_moves_with_the_means(tmp_path: Path) -> None:
         dataset={"coordinateTransformations": transforms},
     )
     made = plan(path, num_levels=3)
-    datasets = made.attributes["ome"]["multiscales"][0]["datasets"]
-    moved = [d["coordinateTransformations"][1]["translation"] for d in datasets]
-    assert moved == [[1, 10, 20], [1, 10.25, 20.125], [1, 10.75, 20.375]]
-    assert [d["path"] for d in datasets] == ["0", "1", "2"]
+    first, *others = made.attributes["ome"]["multiscales"][0]["datasets"]
+    assert first["coordinateTransformations"] == transforms
+    moved = [d["coordinateTransformations"][1]["translation"] for d in others]
+    z, y, x = finest or (0, 0, 0)
+    assert moved == [[z, y + 0.25, x + 0.125], [z, y + 0.75, x + 0.375]]
+    assert [d["path"] for d in (first, *others)] == ["0", "1", "2"]
 
 
 def test_the_history_grows(tmp_path: Path) -> None:
