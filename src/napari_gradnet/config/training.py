@@ -226,8 +226,8 @@ class Experiment(FrozenModel):
     )
     init: str | None = Field(
         None,
-        description="A model file or packaged model to start from. Residual units that "
-        "it lacks begin as the identity.",
+        description="A model file or packaged model to start from. It may have fewer "
+        "residual units or features: what it lacks changes nothing at first.",
     )
     data: DataConfig
     loss: LossConfig = LossConfig()

@@ -6,8 +6,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from napari_gradnet.bundle import (
     FORMAT_VERSION,
     GuideHeader,
@@ -20,11 +18,12 @@ from napari_gradnet.config.noise import describe_noise_config
 from napari_gradnet.config.training import NetworkGuide
 from napari_gradnet.errors import ConfigError, TrainingError
 from napari_gradnet.networks.dn_resnet import DnResNet, SeparableBlock, init_gaussian
-from napari_gradnet.networks.mskresnet import ResUnit
 from napari_gradnet.noise.add import noise_generator
+from napari_gradnet.training.growing import grown_weights
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from napari_gradnet.config.network import NetworkConfig
     from napari_gradnet.config.training import Experiment
@@ -124,25 +123,12 @@ def _check_options(
 
 
 def _grow(before: Pipeline, after: Pipeline, name: str) -> None:
-    """Copy weights; residual units that only the new network has change nothing yet.
-
-    Such a unit stands behind a ReLU: with a last layer of zeros it is the identity, so
-    that a deeper network begins where the shallower one ended.
-
-    References
-    ----------
-    T. Chen, I. Goodfellow, J. Shlens, "Net2Net: Accelerating Learning via Knowledge
-    Transfer", ICLR 2016.
-    """
-    known = before.state_dict()
-    for path, unit in after.named_modules():
-        # the first unit of a module may see negative features: no identity
-        if not isinstance(unit, ResUnit) or path.endswith(".units.0"):
-            continue
-        if not any(key.startswith(f"{path}.") for key in known):
-            nn.init.zeros_(unit.conv2.weight)
-            known |= {f"{path}.{k}": v for k, v in unit.state_dict().items()}
-    _load(after, known, name)
+    """Copy weights; what only the new networks have changes nothing yet."""
+    _load(after.network, grown_weights(before.network, after.network), name)
+    if (before.guide is None) != (after.guide is None):
+        _copy(before, after, name)  # says which layers are missing or too many
+    if before.guide is not None and after.guide is not None:
+        _load(after.guide, grown_weights(before.guide, after.guide), name)
 
 
 def _copy(source: nn.Module, target: nn.Module, name: str) -> None:

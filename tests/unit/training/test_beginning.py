@@ -63,7 +63,7 @@ def test_model_of_another_network_cannot_be_the_start(
 ) -> None:
     drain(start(config(training={"num_epochs": 1}), "first").run())
     model = str(tmp_path / "first/tiny.safetensors")
-    network = {"name": "dncnn", "in_channels": 1, "num_features": 8, "depth": 4}
+    network = {"name": "dncnn", "in_channels": 1, "num_features": 2, "depth": 4}
     with pytest.raises(TrainingError, match="holds another network"):
         start(config(network=network, init=model), "second")
 
@@ -101,9 +101,9 @@ def test_a_deeper_network_begins_where_a_shallower_one_ended(
     ]
     assert len(ends) == 2
     assert all(bool(end.any()) for end in ends)  # they learn
-    wider = {**values, "network": {**network, "num_features": 9}, "init": model}
+    narrower = {**values, "network": {**network, "num_features": 7}, "init": model}
     with pytest.raises(TrainingError, match="holds another network"):
-        start(wider, "third")
+        start(narrower, "third")
 
 
 def test_a_model_to_start_from_beside_a_guide_trained_first(
