@@ -18,6 +18,7 @@ from napari_gradnet.batch.volume import VolumeJob
 from napari_gradnet.cli import main
 from napari_gradnet.errors import FileFormatError, GradNetError
 from napari_gradnet.io import open_image
+from napari_gradnet.io._zarr_read import ZarrSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -278,6 +279,35 @@ def test_a_dry_run_knows_what_was_done(
     assert main([*plain, "30", "--dry-run"]) == 1
     assert "other options (operation.sigma was 20.0" in capsys.readouterr().out
     assert (folder / "out" / JOURNAL_NAME).read_bytes() == before
+
+
+def test_a_dry_run_reads_a_part_of_a_large_plane(tmp_path: Path) -> None:
+    plane = np.random.default_rng(0).integers(0, 255, (1100, 700)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", plane)
+    median = {"naive": "median", **ZARR}
+    api.denoise_files(tmp_path / "a.tif", tmp_path / "zarr", **median)
+    read: list[tuple[slice, ...]] = []
+    region = ZarrSource.read_region
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ZarrSource, "read_region", lambda s, r: read.append(r) or region(s, r)
+        )
+        (plan,) = api.plan_files(tmp_path / "zarr", tmp_path / "out", **median)
+    assert plan.seconds is not None
+    assert read == [(slice(294, 806), slice(94, 606))]
+
+
+def test_what_has_left_nothing_does_not_hold_a_batch_up(folder: Path) -> None:
+    def damaged(*_: object) -> None:
+        message = "a damaged plane"
+        raise FileFormatError(message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ImageJob, "compute", damaged)
+        assert api.denoise_files("in", "out", **OPTIONS).count("failed") == 1
+    assert not (folder / "out" / "s.tif").exists()
+    again = {**OPTIONS, "sigma": 30}
+    assert api.denoise_files("in", "out", **again).count("done") == 1
 
 
 def test_an_output_of_somebody_else_is_never_taken_for_ours(folder: Path) -> None:

@@ -16,7 +16,7 @@ import queue
 import time
 import uuid
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,7 @@ class ClusterEngine:
         self._opened: deque[_Open] = deque()
         self._exhausted = False
         self._ask_again = 0.0
-        self._closing = 0
+        self._closing: list[Future[None]] = []
         self._busy = 0.0
         self._count = 0
         self._began = time.monotonic()
@@ -149,7 +149,7 @@ class ClusterEngine:
             while True:
                 self._submit(tasks, book, pool)
                 yield from _waiting_events(book)
-                idle = not (self._in_flight or self._opened or self._closing)
+                idle = not (self._in_flight or self._opened or self._num_closing())
                 if idle and self._exhausted:
                     break
                 self._collect(book, pool)
@@ -201,7 +201,7 @@ class ClusterEngine:
     ) -> bool:
         """Start the next file; whether there was one."""
         now = time.monotonic()
-        if self._exhausted or len(self._opened) >= _OPEN_FILES or now < self._ask_again:
+        if self._exhausted or self._is_full() or now < self._ask_again:
             return False
         task = next(tasks, self)
         if task is self:
@@ -231,6 +231,15 @@ class ClusterEngine:
             future = self._client.submit(run_whole, pickle.dumps(run.job), pure=False)
             self._follow(future, run, None)
         return True
+
+    def _is_full(self) -> bool:
+        """Whether as many files are open as may be: each keeps its spool to its end."""
+        return len(self._opened) + self._num_closing() >= _OPEN_FILES
+
+    def _num_closing(self) -> int:
+        """Number of files that are being completed."""
+        self._closing = [end for end in self._closing if not end.done()]
+        return len(self._closing)
 
     def _follow(self, future: Any, run: FileRun, opened: _Open | None) -> None:
         self._in_flight[future] = (run, opened)
@@ -304,17 +313,10 @@ class ClusterEngine:
             opened.stage += 1
             if run.error is not None or opened.stage >= len(run.stages):
                 self._opened.remove(opened)
-                self._closing += 1
-                pool.submit(self._close, run, book)
+                # completed beside the giving out of the others' units
+                self._closing.append(pool.submit(book.close, run))
                 return
             opened.units = iter(run.stages[opened.stage])
-
-    def _close(self, run: FileRun, book: Book) -> None:
-        """Complete a file beside the giving out of the others' units."""
-        try:
-            book.close(run)
-        finally:
-            self._closing -= 1
 
 
 def _is_large(job: Job) -> bool:

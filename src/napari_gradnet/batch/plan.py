@@ -19,6 +19,7 @@ from napari_gradnet.batch.journal import JOURNAL_NAME
 from napari_gradnet.batch.opening import compare
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.batch.run import checked_workers, make_job
+from napari_gradnet.batch.volume_samples import RegionReader, as_plane, plane_region
 from napari_gradnet.io import check_like, open_image
 from napari_gradnet.values import output_dtype
 
@@ -122,7 +123,7 @@ def _standing(task: Task, entries: Entries) -> str:
         return "the output exists" if exists else ""
     job = make_job(task, True)
     try:
-        compare(task, entry, job.fingerprint, kept=job.keeps_units)
+        compare(task, entry, job.fingerprint, kept=exists or job.keeps_units)
     finally:
         job.close()
     return _DONE if entry.state == "done" else "begun by an earlier run"
@@ -130,8 +131,12 @@ def _standing(task: Task, entries: Entries) -> str:
 
 def _values_a_second(task: Task, image: ImageSource) -> float:
     """Time the operation on the middle of the first plane; the second pass counts."""
-    plane = image.read_plane(0)
-    part = np.ascontiguousarray(plane[:_TRIAL_SIDE, :_TRIAL_SIDE])
+    window = [
+        slice(max(0, (size - _TRIAL_SIDE) // 2), min(size, (size + _TRIAL_SIDE) // 2))
+        for size in image.axes.plane_shape[:2]
+    ]
+    block = RegionReader(image)(plane_region(image.axes, 0, *window))
+    part = np.ascontiguousarray(as_plane(image.axes, block))
     axes = ImageAxes(image.axes.plane_axes, part.shape)
     operation = make_operation(task.options)
     state = json.loads(json.dumps(operation.settle(axes, part.dtype, {0: [part]})))

@@ -38,6 +38,7 @@ IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 ZARR_SUFFIX = ".zarr"
 #: Reading a pipe or a device may never end.
 NO_FILE = "{} is neither a file nor a folder (a pipe, a device): it is not read"
+_CIRCLE = "{} is a link to a folder that holds it: it is not followed"
 _ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 
 
@@ -133,8 +134,7 @@ def walk_images(
     """
     real = folder.resolve()
     if real in above:
-        fault = f"{folder} is a link to a folder that holds it: it is not followed"
-        yield Found(folder, fault)
+        yield Found(folder, _CIRCLE.format(folder))
         return
     try:
         paths = sorted(folder.iterdir())
@@ -174,8 +174,16 @@ def match_images(pattern: str, leave_out: Path) -> Iterator[Found]:
     fixed = fixed_folder(pattern)
     reaches = not fixed.resolve().is_relative_to(leave_out)
     yield from _locked_folders(pattern)
+    known: dict[Path, Path] = {}
+    circles: set[Path] = set()
     for match in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
         path = Path(match)
+        circle = _first_circle(path, fixed, known)
+        if circle is not None:
+            if circle not in circles:
+                circles.add(circle)
+                yield Found(circle, _CIRCLE.format(circle))
+            continue
         try:
             if any(is_zarr(p) for p in path.parents if p != Path()):
                 continue
@@ -188,6 +196,23 @@ def match_images(pattern: str, leave_out: Path) -> Iterator[Found]:
             continue
         if taken and not (reaches and path.resolve().is_relative_to(leave_out)):
             yield Found(path)
+
+
+def _first_circle(path: Path, fixed: Path, known: dict[Path, Path]) -> Path | None:
+    """The first folder on the way to a path that lies in itself, by a link.
+
+    `known` keeps what folders really are: looking takes its time.
+    """
+    above: set[Path] = set()
+    for folder in reversed(path.parents):
+        if not folder.is_relative_to(fixed):
+            continue
+        if folder not in known:
+            known[folder] = folder.resolve()
+        if known[folder] in above:
+            return folder
+        above.add(known[folder])
+    return None
 
 
 def _locked_folders(pattern: str) -> Iterator[Found]:

@@ -37,6 +37,7 @@ from napari_gradnet.io.volumes import (
     partial_folder,
     publish_folder,
     remove_leftovers,
+    remove_replaced,
 )
 
 if TYPE_CHECKING:
@@ -303,6 +304,7 @@ class VolumeJob(Job):
             self._store.mark_renaming()
             publish_folder(self._part, self.output, overwrite=self.overwrite)
             self._done = True
+        remove_replaced(self.output)
         self._store.remove()
         return message
 

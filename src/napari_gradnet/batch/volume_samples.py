@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
     ReadRegion = Callable[[tuple[slice, ...]], NDArray[Any]]
 
-__all__ = ["RegionReader", "plane_region", "sample_noise", "sample_volume"]
+__all__ = [
+    "RegionReader",
+    "as_plane",
+    "plane_region",
+    "sample_noise",
+    "sample_volume",
+]
 
 #: Planes up to this many values are sampled as a whole, as those of arrays are.
 WHOLE_VALUES = 1 << 24

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import secrets
 import shutil
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,7 +39,12 @@ __all__ = [
     "make_folder",
     "partial_folder",
     "publish_folder",
+    "remove_replaced",
 ]
+
+
+#: How the hidden name of a replaced folder ends.
+_REPLACED = ".old"
 
 
 def partial_folder(output: Path) -> Path:
@@ -103,7 +109,7 @@ def _lies_in(inner: Path, outer: Path) -> bool:
 
 
 def publish_folder(folder: Path, output: Path, *, overwrite: bool) -> None:
-    """Give a finished folder its final name.
+    """Give a finished folder its final name; what it replaces is hidden beside it.
 
     Raises
     ------
@@ -116,7 +122,7 @@ def publish_folder(folder: Path, output: Path, *, overwrite: bool) -> None:
             if not overwrite:
                 msg = f"{output} already exists: choose another name"
                 raise FileFormatError(msg)
-            name = f".{short_name(output.name)}.{secrets.token_hex(6)}.old"
+            name = f".{short_name(output.name)}.{secrets.token_hex(6)}{_REPLACED}"
             old = output.with_name(name)
             output.rename(old)
         try:
@@ -125,8 +131,16 @@ def publish_folder(folder: Path, output: Path, *, overwrite: bool) -> None:
             if old is not None:
                 old.rename(output)
             raise
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_replaced(output: Path) -> None:
+    """Remove what `publish_folder` replaced, in this run or in killed ones."""
+    start = re.escape(f".{short_name(output.name)}.")
+    pattern = re.compile(rf"{start}[0-9a-f]{{12}}{re.escape(_REPLACED)}")
+    with contextlib.suppress(OSError):
+        for path in output.parent.iterdir():
+            if pattern.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync_path(path: Path) -> None:

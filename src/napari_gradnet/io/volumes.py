@@ -24,6 +24,7 @@ from napari_gradnet.io._zarr_write import (
     make_folder,
     partial_folder,
     publish_folder,
+    remove_replaced,
 )
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "plan_volume",
     "publish_folder",
     "remove_leftovers",
+    "remove_replaced",
 ]

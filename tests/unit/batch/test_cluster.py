@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -98,3 +100,23 @@ def test_a_lost_scheduler_is_no_fault_of_a_file() -> None:
     error = _failure(cancelled)
     assert "run the same command again" in str(error)
     assert not is_final(error)
+
+
+def test_files_that_wait_for_completion_count_as_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "_OPEN_FILES", 2)
+    engine = ClusterEngine(Client(0))
+    slow = threading.Event()
+    book: Any = SimpleNamespace(close=lambda _: slow.wait(60))
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            run: Any = SimpleNamespace(pending=0, error=None, stages=[()])
+            opened = cluster._Open(run, b"", iter(()))
+            engine._opened.append(opened)
+            engine._advance(opened, book, pool)
+        assert not engine._begin(iter(()), book, pool)
+        assert not engine._exhausted  # no further file was asked for
+        slow.set()
+    assert not engine._begin(iter(()), book, pool)
+    assert engine._exhausted

@@ -193,6 +193,16 @@ def test_links_are_followed_but_not_in_circles(tree: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_patterns_do_not_run_in_circles(tree: Path) -> None:
+    whole = names("raw/**/*.tif")
+    (tree / "raw" / "again").symlink_to(tree / "raw")
+    tasks = find_tasks("raw/**/*.tif", "out", OPTIONS)
+    assert [t.name for t in tasks if not t.fault] == whole
+    (fault,) = (t.fault for t in tasks if t.fault)
+    assert "raw/again is a link to a folder that holds it" in fault
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_a_link_to_itself_is_reported(tree: Path) -> None:
     (tree / "raw" / "self.tif").symlink_to("self.tif")
     faults = {t.name: t.fault for t in find_tasks("raw", "out", OPTIONS)}

@@ -8,7 +8,12 @@ import pytest
 from tests.zarr_stores import ramp, write_ome
 
 from napari_gradnet.errors import FileFormatError
-from napari_gradnet.io.volumes import check_output, publish_folder, remove_leftovers
+from napari_gradnet.io.volumes import (
+    check_output,
+    publish_folder,
+    remove_leftovers,
+    remove_replaced,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +70,14 @@ def test_publishing_replaces_all_or_nothing(
     assert (output / "out").exists()
     monkeypatch.undo()
     publish_folder(part, output, overwrite=True)
-    assert [p.name for p in tmp_path.rglob("*")] == ["out", "part"]
+    assert [p.name for p in output.iterdir()] == ["part"]
+    # a killed run left this one; the last is somebody's own
+    others = [tmp_path / f".out.{'a' * 12}.old", tmp_path / ".out.old"]
+    for folder in others:
+        folder.mkdir()
+    assert len(list(tmp_path.iterdir())) == 4
+    remove_replaced(output)
+    assert {p.name for p in tmp_path.iterdir()} == {"out", ".out.old"}
 
 
 def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
