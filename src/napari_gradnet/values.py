@@ -9,7 +9,7 @@ import numpy as np
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -18,6 +18,7 @@ __all__ = [
     "black_and_white",
     "cast_values",
     "check_dtype",
+    "in_parts",
     "nonfinite_message",
     "output_dtype",
     "robust_range",
@@ -25,6 +26,8 @@ __all__ = [
 
 #: Percentiles that count as black and white of data without a fixed scale.
 RANGE_PERCENTILES = (0.1, 99.9)
+#: Values that `in_parts` works on at a time: few enough for a processor's caches.
+_PART = 1 << 18
 _ACCEPTED = "integers of 8 to 64 bits and float16, float32, float64"
 
 
@@ -80,6 +83,29 @@ def cast_values(image: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[An
         upper = np.nextafter(float(limits.max), 0)
         result = np.clip(result, float(limits.min), upper)
     return result.astype(dtype)
+
+
+def in_parts(
+    function: Callable[[NDArray[Any]], NDArray[Any]],
+    image: NDArray[Any],
+    out: NDArray[Any],
+) -> None:
+    """Compute some values of an image at a time: what lies between takes little memory.
+
+    Parameters
+    ----------
+    function : callable
+        Part of the image to its result, each value by itself.
+    image : ndarray
+        What it is given.
+    out : ndarray, shape of `image`
+        Takes the results.
+    """
+    axis = int(np.argmax(image.shape))
+    step = max(1, _PART * image.shape[axis] // image.size)
+    for start in range(0, image.shape[axis], step):
+        part = (*(slice(None),) * axis, slice(start, start + step))
+        out[part] = function(image[part])
 
 
 def nonfinite_message(image: NDArray[Any], where: str = "") -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,10 +13,14 @@ from napari_gradnet.errors import InputError
 from napari_gradnet.values import (
     cast_values,
     check_dtype,
+    in_parts,
     nonfinite_message,
     output_dtype,
     robust_range,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 FLOATS = ["float16", "float32", "float64"]
@@ -156,3 +162,19 @@ def test_range_of_a_constant_image_has_an_extent(value: float, dtype: str) -> No
 def test_range_of_a_large_constant_has_an_extent(dtype: str) -> None:
     low, high = robust_range([np.full(9, np.iinfo(dtype).max, dtype)])
     assert high > low
+
+
+@pytest.mark.parametrize("shape", [(1,), (7, 5), (3, 2000, 1000), (1, 1 << 20)])
+def test_parts_are_the_whole(shape: tuple[int, ...]) -> None:
+    image = np.arange(np.prod(shape)).reshape(shape).T
+    out = np.empty(image.shape, np.float32)
+    sizes = []
+
+    def double(part: NDArray[np.int64]) -> NDArray[np.int64]:
+        sizes.append(part.size)
+        return 2 * part
+
+    in_parts(double, image, out)
+    np.testing.assert_array_equal(out, 2 * image)
+    assert sum(sizes) == image.size
+    assert max(sizes) <= 2**18

@@ -157,12 +157,13 @@ class PlaneDenoiser:
         """
         image, beyond = _part_outliers(_as_tensor(plane))
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
-        total = torch.zeros_like(image)
-        for number in range(self.views):
+        total = yield from self._iter_view(image, helper)
+        for number in range(1, self.views):
             turned_guide = None if helper is None else _view(helper, number)
             result = yield from self._iter_view(_view(image, number), turned_guide)
-            total += _view_back(result, number)
-        total /= self.views
+            total = total + _view_back(result, number)
+        if self.views > 1:
+            total = total / self.views
         return (total if beyond is None else total + beyond).numpy()
 
     def statistics_windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:

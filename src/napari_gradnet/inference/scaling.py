@@ -14,7 +14,7 @@ import numpy as np
 from napari_gradnet.errors import InputError
 from napari_gradnet.noise.estimate import estimate_noise
 from napari_gradnet.noise.stabilize import Stabilizer, needs_stabilization
-from napari_gradnet.values import robust_range
+from napari_gradnet.values import cast_values, in_parts, robust_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,11 @@ class Scaling:
 
     def forward(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Bring an image to [0, 1]; nothing is clipped."""
+        scaled = np.empty(image.shape, np.float32)
+        in_parts(self._scale, image, scaled)
+        return scaled
+
+    def _scale(self, image: NDArray[Any]) -> NDArray[np.float32]:
         if self.stabilizer is not None:
             image = self.stabilizer.forward(image)
         # float64 for the difference: 32-bit counts have more digits than float32
@@ -56,8 +61,11 @@ class Scaling:
         with np.errstate(over="ignore"):  # told of when it spoils the result
             return scaled.astype(np.float32)
 
-    def inverse(self, scaled: NDArray[np.float32]) -> NDArray[Any]:
-        """Bring a result back to the image's units, as float64."""
+    def restore(self, scaled: NDArray[np.float32], out: NDArray[Any]) -> None:
+        """Bring a result back to the image's units, cast to the dtype of `out`."""
+        in_parts(lambda s: cast_values(self._unscale(s), out.dtype), scaled, out)
+
+    def _unscale(self, scaled: NDArray[np.float32]) -> NDArray[Any]:
         image: NDArray[Any] = scaled.astype(np.float64)
         image = image * (self.high - self.low) + self.low
         return image if self.stabilizer is None else self.stabilizer.inverse(image)

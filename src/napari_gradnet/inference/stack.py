@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_gradnet.axes import ImageAxes
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
+    from napari_gradnet.inference.scaling import Scaling
 
 __all__ = ["StackDenoiser", "no_guide_message"]
 
@@ -229,7 +230,7 @@ class StackDenoiser:
                 "away or give another value_range"
             )
             raise InputError(msg)
-        return self._merge(scaling.inverse(result), plane)
+        return self._merge(result, plane, scaling)
 
     def with_model(self, model: Model) -> StackDenoiser:
         """The same with another copy of the network, for another thread."""
@@ -254,11 +255,13 @@ class StackDenoiser:
             return plane[None]
         return plane[..., : self.samples_used].transpose(2, 0, 1)
 
-    def _merge(self, image: NDArray[Any], plane: NDArray[Any]) -> NDArray[Any]:
-        """Cast a result (C, Y, X) and put back what is none of its business."""
-        image = image[0] if plane.ndim == 2 else image.transpose(1, 2, 0)
+    def _merge(
+        self, result: NDArray[np.float32], plane: NDArray[Any], scaling: Scaling
+    ) -> NDArray[Any]:
+        """Restore a result (C, Y, X) and put back what is none of its business."""
+        image = result[0] if plane.ndim == 2 else result.transpose(1, 2, 0)
         out = np.empty(plane.shape, self.dtype)
-        out[..., : image.shape[-1]] = cast_values(image, self.dtype)
+        scaling.restore(image, out[..., : image.shape[-1]])
         if plane.ndim == 3 and plane.shape[-1] > self.samples_used:
             alpha = plane[..., self.samples_used :]
             if alpha.dtype != self.dtype:
