@@ -64,12 +64,9 @@ class FileRun:
     def takes_results(self) -> bool:
         """Whether computed units are still written.
 
-        After a failure that passes (a full disk) they serve the next run, unless they
-        have to be written in their order.
+        After a failure that passes (a full disk) they serve the next run.
         """
-        if self.error is None:
-            return True
-        return not (self.job.ordered or is_final(self.error))
+        return self.error is None or not is_final(self.error)
 
     def holds(self, unit: str) -> bool:
         """Whether an earlier run has done a unit, and its data are still there."""

@@ -87,14 +87,10 @@ class Job(ABC):
         The input as the user named it: for messages, reports and the journal.
     output : Path
         The final name of the output. Nothing stands under it before `finish`.
-    ordered : bool
-        The units of a stage must be written in their order, one at a time (`read` and
-        `compute` may still run ahead). False where any order will do.
     """
 
     name: str
     output: Path
-    ordered: bool = False
 
     @property
     @abstractmethod
@@ -170,8 +166,8 @@ class Job(ABC):
     def write(self, unit: str, result: Any) -> Written:
         """Store what `compute` gave.
 
-        Writing a unit again gives the same bytes. Called from several threads at once,
-        unless `ordered`. It returns when the data have been handed to the file system.
+        Writing a unit again gives the same bytes. Called from several threads at once.
+        It returns when the data have been handed to the file system.
         """
 
     def holds(self, unit: str, checksum: str) -> bool:

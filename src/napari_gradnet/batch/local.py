@@ -42,27 +42,10 @@ class _Packet:
 
     run: FileRun
     unit: str
-    index: int
     data: Any
     read_seconds: float = 0.0
     compute_seconds: float = 0.0
     computed: bool = False
-
-
-class _Held:
-    """Results that wait for those before them, of a job that writes in order."""
-
-    def __init__(self) -> None:
-        self.guard = threading.Lock()
-        self.packets: dict[int, _Packet] = {}
-        self.next = 0
-
-    def take(self, *, everything: bool) -> Iterator[_Packet]:
-        """Hand out what may be written now; after a failure all, to be dropped."""
-        while self.packets and (everything or self.next in self.packets):
-            first = min(self.packets) if everything else self.next
-            yield self.packets.pop(first)
-            self.next = first + 1
 
 
 class _StopError(Exception):
@@ -97,7 +80,6 @@ class LocalEngine:
         self._slots = threading.Semaphore(workers + NUM_READERS + NUM_WRITERS)
         self._runs: set[FileRun] = set()
         self._reading = NUM_READERS
-        self._held: dict[FileRun, _Held] = {}
         self._stage_over: dict[FileRun, threading.Event] = {}
         self._busy = 0.0
         self._first = self._last = 0.0
@@ -203,7 +185,6 @@ class LocalEngine:
         """Read the units of a file, stage after stage."""
         stages = run.stages or [()]  # what a crash left whole needs its end only
         last = len(stages) - 1
-        index = 0
         for number, stage in enumerate(stages):
             over = threading.Event()
             with self._guard:
@@ -215,8 +196,7 @@ class LocalEngine:
                     break
                 self._check()  # to look at what is finished may take a while
                 if not run.holds(unit):
-                    self._read_one(run, unit, index)
-                    index += 1
+                    self._read_one(run, unit)
             run.fed = number == last or run.error is not None
             self._leave(run, book)
             if run.fed:
@@ -224,7 +204,7 @@ class LocalEngine:
             while not over.wait(_TICK):
                 self._check()
 
-    def _read_one(self, run: FileRun, unit: str, index: int) -> None:
+    def _read_one(self, run: FileRun, unit: str) -> None:
         began = time.perf_counter()
         try:
             data = run.job.read(unit)
@@ -234,7 +214,7 @@ class LocalEngine:
         with self._guard:
             run.pending += 1
         seconds = time.perf_counter() - began
-        self._put(self._to_compute, _Packet(run, unit, index, data, seconds))
+        self._put(self._to_compute, _Packet(run, unit, data, seconds))
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -267,7 +247,6 @@ class LocalEngine:
         with self._guard:
             self._runs.discard(run)
             self._stage_over.pop(run, None)
-            self._held.pop(run, None)
         self._slots.release()
 
     # ----------------------------------------------------------------- computing
@@ -296,17 +275,7 @@ class LocalEngine:
     # ------------------------------------------------------------------- writing
     def _write_all(self, book: Book) -> None:
         while True:
-            packet = self._get(self._to_write)
-            run = packet.run
-            if not run.job.ordered:
-                self._write_one(packet, book)
-                continue
-            with self._guard:
-                held = self._held.setdefault(run, _Held())
-            with held.guard:
-                held.packets[packet.index] = packet
-                for ready in held.take(everything=run.error is not None):
-                    self._write_one(ready, book)
+            self._write_one(self._get(self._to_write), book)
 
     def _write_one(self, packet: _Packet, book: Book) -> None:
         run = packet.run

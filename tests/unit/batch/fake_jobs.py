@@ -37,12 +37,9 @@ class FakeJob(Job):
         stages: list[list[str]],
         log: Log,
         hook: Callable[[FakeJob, str, str], None] = lambda *_: None,
-        *,
-        ordered: bool = False,
     ) -> None:
         self.name = task.source.name
         self.output = task.target
-        self.ordered = ordered
         self._stages = stages
         self._log = log
         self._hook = hook

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -46,12 +45,11 @@ class Runs:
         stages: dict[str, list[list[str]]],
         hook: Callable[..., None] = lambda *_: None,
         *,
-        ordered: bool = False,
         workers: int = 2,
         **keywords: Any,
     ) -> Iterator[FileEvent]:
         def make(task: Task, _: bool) -> FakeJob:
-            job = FakeJob(task, stages[task.name], self.log, hook, ordered=ordered)
+            job = FakeJob(task, stages[task.name], self.log, hook)
             self.jobs[task.name] = job
             return job
 
@@ -109,18 +107,6 @@ def test_a_stage_waits_for_the_one_before(runs: Runs) -> None:
     states = runs.run({"one": stages, "two": stages, "no stage": []}, hook)
     assert {s[-1] for s in states.values()} == {"done"}
     assert len((runs.folder / "out" / "one").read_text().split()) == 20
-
-
-def test_results_are_written_in_order_where_a_job_asks_for_it(runs: Runs) -> None:
-    chance = random.Random(3)
-
-    def hook(_job: FakeJob, what: str, _unit: str) -> None:
-        if what == "compute":
-            time.sleep(chance.uniform(0, 0.004))
-
-    names = units(40)
-    runs.run({"f": [names[:25], names[25:]]}, hook, ordered=True, workers=4)
-    assert [u for _, what, u in runs.log if what == "write"] == names
 
 
 def test_reading_and_writing_go_on_beside_the_work(runs: Runs) -> None:
