@@ -265,6 +265,8 @@ class StackDenoiser:
         if plane.ndim == 3 and plane.shape[-1] > self.samples_used:
             alpha = plane[..., self.samples_used :]
             if alpha.dtype != self.dtype:
+                if self.dtype.kind != "f" and not np.isfinite(alpha).all():
+                    alpha = _fill(alpha)
                 alpha = cast_values(alpha, self.dtype)
             out[..., self.samples_used :] = alpha
         if plane.dtype.kind == "f" and self.dtype.kind == "f":

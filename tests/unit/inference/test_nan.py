@@ -97,6 +97,9 @@ def test_nan_in_alpha_stays(models: Models) -> None:
     result = denoise(image, models["color"], axes="YXS", nan="keep")
     assert np.array_equal(result[..., 3], image[..., 3], equal_nan=True)
     assert np.isfinite(result[..., :3]).all()
+    image[..., 3] *= 100
+    whole = denoise(image, models["color"], axes="YXS", nan="keep", dtype="int16")
+    assert whole[3, 3, 3] in whole[2:5, 2:5, 3].ravel()[[1, 3, 5, 7]]
 
 
 def test_kept_nan_has_no_place_in_integers(models: Models) -> None:
