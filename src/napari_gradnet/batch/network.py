@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.batch.operation import Operation, PlaneWork
-from napari_gradnet.errors import ModelError
+from napari_gradnet.errors import DeviceError, ModelError
+from napari_gradnet.inference.device import resolve_device
 from napari_gradnet.inference.run import ModelChoice
 from napari_gradnet.inference.scaling import Scaling
 from napari_gradnet.inference.stack import StackDenoiser
@@ -85,6 +86,9 @@ class NetworkOperation(Operation):
     device, precision : str
         See `api.denoise`. The device is that of the process that does the work.
     options : StackOptions
+    leads : bool
+        Whether this process only leads others, to which the operation is pickled: it
+        needs no such device.
     """
 
     def __init__(
@@ -94,11 +98,28 @@ class NetworkOperation(Operation):
         device: str = "auto",
         precision: Precision = "auto",
         options: StackOptions,
+        leads: bool = False,
     ) -> None:
         self.model = model
         self.device = device
         self.precision: Precision = precision
         self.options = options
+        self.leads = leads
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "leads": False}
+
+    def _choice(self) -> ModelChoice:
+        """The model here: of a leader without the workers' device on the CPU."""
+        try:
+            resolve_device(self.device)
+        except DeviceError:
+            if not self.leads:
+                raise
+            # what every device can do; what the workers' gains from nobody knows here
+            known: Precision = "float32" if self.precision == "auto" else self.precision
+            return ModelChoice(self.model, "cpu", known)
+        return ModelChoice(self.model, self.device, self.precision)
 
     def _open(
         self,
@@ -106,7 +127,7 @@ class NetworkOperation(Operation):
         dtype: np.dtype[Any],
         settled: Precision | None = None,
     ) -> Model:
-        choice = ModelChoice(self.model, self.device, self.precision)
+        choice = self._choice()
         model, _ = choice.open(axes, dtype)
         if settled is not None and settled != model.record["precision"]:
             # settled on another machine, which gains from another arithmetic
@@ -178,7 +199,8 @@ class NetworkOperation(Operation):
             )
             for channel, known in state["channels"].items()
         }
-        return _NetworkWork(stack)
+        is_here = self._choice().device == self.device
+        return _NetworkWork(stack, None if is_here else self.device)
 
 
 def _scaling_json(scaling: Scaling) -> dict[str, Any]:
@@ -191,8 +213,9 @@ def _scaling_json(scaling: Scaling) -> dict[str, Any]:
 
 
 class _NetworkWork(PlaneWork):
-    def __init__(self, stack: StackDenoiser) -> None:
+    def __init__(self, stack: StackDenoiser, elsewhere: str | None) -> None:
         self._stack = stack
+        self._elsewhere = elsewhere  # the device that does the work, not this one's
         self.dtype = stack.dtype
         planes = stack.planes
         guide = stack.model.header.guide
@@ -209,7 +232,8 @@ class _NetworkWork(PlaneWork):
 
     @property
     def record(self) -> dict[str, Any]:
-        return {"operation": "denoise", **self._stack.record}
+        record = {"operation": "denoise", **self._stack.record}
+        return record | ({"device": self._elsewhere} if self._elsewhere else {})
 
     def _own_stack(self) -> StackDenoiser:
         """The stack with this thread's copy of the network."""

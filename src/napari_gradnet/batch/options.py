@@ -79,8 +79,15 @@ class BatchOptions(FrozenModel):
         return self.gradient is not None or self.dtype.startswith("float")
 
 
-def make_operation(options: BatchOptions) -> Operation:
+def make_operation(options: BatchOptions, *, leads: bool = False) -> Operation:
     """Make the operation that options describe.
+
+    Parameters
+    ----------
+    options : BatchOptions
+        Of a file.
+    leads : bool
+        Whether other processes do the work, on devices that this one may not have.
 
     Raises
     ------
@@ -89,14 +96,14 @@ def make_operation(options: BatchOptions) -> Operation:
     """
     from napari_gradnet.batch.operations import PipelineOperation
 
-    steps = _steps(options, options.dtype)
+    steps = _steps(options, options.dtype, leads=leads)
     if len(steps) == 1:
         return steps[0]
     dtype = "float32" if options.gradient is not None else options.dtype
-    return PipelineOperation(_steps(options, "float32"), dtype=dtype)
+    return PipelineOperation(_steps(options, "float32", leads=leads), dtype=dtype)
 
 
-def _steps(options: BatchOptions, dtype: str) -> list[Operation]:
+def _steps(options: BatchOptions, dtype: str, *, leads: bool) -> list[Operation]:
     from napari_gradnet.batch.operations import GradientOperation, NaiveOperation
 
     steps: list[Operation] = []
@@ -128,6 +135,7 @@ def _steps(options: BatchOptions, dtype: str) -> list[Operation]:
                 device=options.device,
                 precision=options.precision,
                 options=stack,
+                leads=leads,
             )
         )
     if options.gradient is not None:

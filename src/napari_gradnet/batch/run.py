@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 from pathlib import Path
@@ -43,7 +44,7 @@ _WORKER_MEMORY = 3 << 29
 _GPU_WORKERS = 2
 
 
-def make_job(task: Task, overwrite: bool) -> Job:
+def make_job(task: Task, overwrite: bool, *, leads: bool = False) -> Job:
     """Make the job of a task.
 
     Parameters
@@ -52,9 +53,11 @@ def make_job(task: Task, overwrite: bool) -> Job:
         An input with its options.
     overwrite : bool
         Whether an existing output is replaced.
+    leads : bool
+        See `make_operation`.
     """
     options = task.options
-    operation = make_operation(options)
+    operation = make_operation(options, leads=leads)
     measure = options.gradient is None
     if not (task.is_zarr or options.format == "ome-zarr"):
         return ImageJob(
@@ -151,12 +154,14 @@ def iter_batch(  # noqa: PLR0913 - the options of the public function
         make_operation(task.options)  # a wrong option fails before all work
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(folder))
-        opener = Opener(journal, make_job, overwrite=overwrite, restart=restart)
+        is_cluster = scheduler is not None or local_cluster is not None
+        make = functools.partial(make_job, leads=is_cluster)
+        opener = Opener(journal, make, overwrite=overwrite, restart=restart)
         book = Book(journal, opener)
         tasks: Iterable[Task | None] = found
         if watch:
             tasks = iter_arrivals(watched, folder, options, settle_seconds, book)
-        if scheduler is not None or local_cluster is not None:
+        if is_cluster:
             from napari_gradnet.batch.cluster import ClusterEngine
             from napari_gradnet.batch.connect import connect
 
@@ -204,7 +209,7 @@ def _forget_failed(task: Task, journal: Journal) -> None:
     if entry.source not in ("", str(task.source.absolute())):
         return
     with contextlib.suppress(GradNetError, OSError):  # told when the file is begun
-        job = make_job(task, True)
+        job = make_job(task, True, leads=True)  # it does no work
         now = dict(job.fingerprint)
         if differences(entry.fingerprint.get("input", {}), now["input"]):
             journal.forget(task.name)

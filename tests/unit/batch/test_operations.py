@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
 from napari_gradnet.axes import ImageAxes
+from napari_gradnet.batch import network
 from napari_gradnet.batch.operations import PipelineOperation
 from napari_gradnet.batch.options import BatchOptions, make_operation
-from napari_gradnet.errors import ConfigError, InputError, ModelError
+from napari_gradnet.errors import ConfigError, DeviceError, InputError, ModelError
 from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.samples import sample_planes
 
@@ -196,6 +199,37 @@ def test_another_model_than_settled_is_refused(
     write_tiny_model(tmp_path, "grey", description="trained anew").replace(path)
     with pytest.raises(ModelError, match="not the one that the work began with"):
         operation.bind(axes, stack.dtype, state)
+
+
+def test_who_leads_needs_no_device_of_the_workers(
+    stack: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_cpu(name: str) -> torch.device:
+        if name != "cpu":
+            message = "not on this machine"
+            raise DeviceError(message)
+        return torch.device("cpu")
+
+    monkeypatch.setattr(network, "resolve_device", only_cpu)
+    axes = ImageAxes("ZYX", stack.shape)
+    samples = sample_planes(lambda k: stack[k], axes)
+    path = write_tiny_model(tmp_path, "grey")
+    options = BatchOptions(model=str(path), device="cuda")
+    leader = make_operation(options, leads=True)
+    state = leader.settle(axes, stack.dtype, samples)
+    assert state["precision"] == "float32"
+    assert leader.bind(axes, stack.dtype, state).record["device"] == "cuda"
+    asked = make_operation(
+        options.model_copy(update={"precision": "bfloat16"}), leads=True
+    )
+    assert asked.settle(axes, stack.dtype, samples)["precision"] == "bfloat16"
+    # who does the work needs it
+    for worker in (pickle.loads(pickle.dumps(leader)), make_operation(options)):
+        with pytest.raises(DeviceError, match="not on this machine"):
+            worker.bind(axes, stack.dtype, state)
+    assert leader.describe(axes, stack.dtype) == make_operation(
+        options.model_copy(update={"device": "cpu"})
+    ).describe(axes, stack.dtype)
 
 
 @pytest.mark.parametrize(
