@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT_VERSION",
+    "NUM_VIEWS",
     "GuideHeader",
     "ModelHeader",
     "file_sha256",
@@ -45,6 +46,8 @@ FORMAT_VERSION = 1
 _KEY = "gradnet"
 #: A safetensors header is far smaller; a larger one is damaged or hostile.
 _MAX_HEADER = 10 * 2**20
+#: Flips and rotations of the self-ensemble.
+NUM_VIEWS = 8
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -82,6 +85,10 @@ class ModelHeader(FrozenModel):
         description="Whether vst='auto' may stabilise the variance for this model: not "
         "where it was trained on a camera's noise as it is.",
     )
+    ensemble: bool = Field(
+        False,
+        description="Whether results are the mean over 8 flips and rotations, unasked.",
+    )
     patch_size: int = Field(80, description="Training patch, pixels.")
     licence: str = ""
     training: dict[str, Any] = Field(default_factory=dict)
@@ -113,6 +120,11 @@ class ModelHeader(FrozenModel):
     def channels(self) -> int:
         """Image channels of the network."""
         return self.network.in_channels
+
+    @property
+    def num_views(self) -> int:
+        """Forward passes over an image, where no more are asked for."""
+        return NUM_VIEWS if self.ensemble else 1
 
 
 def packaged_model_folder() -> Path:

@@ -86,7 +86,8 @@ def export_network(
     -----
     Batch, height and width are dynamic. A network that works on a coarser grid
     (``unshuffle``) takes heights and widths that are multiples of it. A model without
-    a guide network of its own has a second input, ``guide``.
+    a guide network of its own has a second input, ``guide``. The mean over flips and
+    rotations of an ensemble, such as ``gradnet-color``, is left to the other program.
 
     Raises
     ------

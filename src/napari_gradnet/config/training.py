@@ -224,6 +224,11 @@ class Experiment(FrozenModel):
         description="Whether vst='auto' may stabilise the variance for the model in "
         "use: not where it learns a camera's noise as it is, from pairs of counts.",
     )
+    ensemble: bool = Field(
+        False,
+        description="Whether the model in use averages over 8 flips and rotations; "
+        "training and its validation do not.",
+    )
     init: str | None = Field(
         None,
         description="A model file or packaged model to start from. It may have fewer "

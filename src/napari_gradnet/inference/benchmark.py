@@ -43,11 +43,12 @@ class SpeedRow:
     device, precision : str
     parameters : int
     macs_per_pixel : float
-        Multiply-accumulates of the whole pipeline for one pixel, guide included.
+        Multiply-accumulates of the whole pipeline for one pixel, guide included, and
+        all views where the model is an ensemble.
     megapixels_per_second : float
         Of `denoise` on the square image.
     bare_megapixels_per_second : float
-        Of the network's forward pass alone over the same pixels.
+        Of the network's forward passes alone over the same pixels.
     ratio : float
         `denoise` over bare.
     peak_megabytes : float
@@ -74,7 +75,7 @@ def macs_per_pixel(model: Model) -> float:
     with torch.inference_mode(), counter:
         model.pipeline(image, guide)
     flops: int = counter.get_total_flops()
-    return flops / 2 / _COUNT_SIZE**2
+    return model.header.num_views * flops / 2 / _COUNT_SIZE**2
 
 
 def count_weights(model: Model) -> int:
@@ -89,11 +90,13 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _bare_pass(model: Model, image: NDArray[np.float32]) -> Callable[[], object]:
-    """The network's forward pass over an image, with nothing around it."""
+    """The network's forward passes over an image, with nothing around them."""
     planes = PlaneDenoiser(model)
     tensor = torch.from_numpy(image)[None]
     helper = tensor if model.pipeline.needs_guide else None
-    return lambda: planes.run_network(tensor, helper)
+    return lambda: [
+        planes.run_network(tensor, helper) for _ in range(model.header.num_views)
+    ]
 
 
 def iter_speed(

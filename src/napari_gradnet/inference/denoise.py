@@ -62,7 +62,8 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
         Largest side of a tile, pixels; from the free memory when not given. The result
         does not depend on it.
     ensemble : bool
-        Average the results of 8 flips and rotations: a little better, 8 times slower.
+        Average the results of 8 flips and rotations: 0.1 dB better, 8 times slower.
+        ``gradnet-color`` does so unasked.
     guide : array, shape of `image`, or {"bm3d", "noisy"}, optional
         In the units of `image`. The gradient of this image is fused instead of that of
         the model's own naive denoiser. ``"bm3d"`` denoises with BM3D, ``"noisy"`` takes

@@ -42,9 +42,10 @@ __all__ = [
     "open_model",
 ]
 
-#: For white Gaussian noise, which made test images have, best first.
-WHITE_NOISE = ("gradnet-color", "gradnet-fast-color")
-#: What ``auto`` takes, best first. Colour images are photos: their noise is a camera's.
+#: For white Gaussian noise, which made test images have: what is worth its time first.
+WHITE_NOISE = ("gradnet-fast-color", "gradnet-color", "gradnet-small-color")
+#: What ``auto`` takes, the first that is there. Colour images are photos: their noise
+#: is a camera's.
 AUTO_COLOR = ("gradnet-real", *WHITE_NOISE)
 AUTO_GRAY = ("gradnet-fast-gray", "gradnet-gray", "dn-resnet-13-gray")
 #: Before those for a detector's counts, which are most often a microscope's.

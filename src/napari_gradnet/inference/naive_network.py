@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["denoise_with_dncnn"]
 
 #: Packaged models that hold a DnCNN, best first: alone, or as the guide of a GradNet.
-_COLOR = ("dncnn-color", "gradnet-color", "gradnet-fast-color")
+_COLOR = ("dncnn-color", "gradnet-fast-color", "gradnet-small-color")
 _GRAY = ("gradnet-fast-gray", "gradnet-gray", "dncnn-gray")
 #: Of black 0 and white 1, what the network sees. Closer than `plane.INSIDE`: noise that
 #: is stabilised does not reach so far.

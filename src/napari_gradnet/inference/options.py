@@ -28,7 +28,7 @@ class StackOptions:
     tile : int, optional
         Largest side of a tile, pixels; from the free memory when not given.
     ensemble : bool
-        Average over 8 flips and rotations.
+        Average over 8 flips and rotations, also where the model does not by itself.
     vst : bool or "auto"
         Stabilise the variance of counts first; ``auto`` where the noise depends on the
         signal and the model was not trained on counts as they are (the packaged grey

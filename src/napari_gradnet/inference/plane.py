@@ -11,6 +11,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from napari_gradnet.bundle import NUM_VIEWS
 from napari_gradnet.errors import DeviceError
 from napari_gradnet.inference.attention import (
     WINDOW,
@@ -35,14 +36,12 @@ if TYPE_CHECKING:
 
     from napari_gradnet.inference.models import Model
 
-__all__ = ["NUM_VIEWS", "PlaneDenoiser"]
+__all__ = ["PlaneDenoiser"]
 
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-#: Flips and rotations of the self-ensemble.
-NUM_VIEWS = 8
 #: Most memory that one forward pass may take on the CPU, bytes.
 CPU_BUDGET = 3 << 28
 #: Most pixels of a tile, halo included, on the CPU: larger ones fall out of its caches.
@@ -87,14 +86,15 @@ class PlaneDenoiser:
     tile : int, optional
         Largest side of a tile, pixels; from the memory that is free when not given.
     ensemble : bool
-        Average the 8 flips and rotations (8 times the work).
+        Average the 8 flips and rotations (8 times the work), also where the model
+        does not ask for it.
     """
 
     def __init__(
         self, model: Model, *, tile: int | None = None, ensemble: bool = False
     ) -> None:
         self.model = model
-        self.views = NUM_VIEWS if ensemble else 1
+        self.views = NUM_VIEWS if ensemble else model.header.num_views
         self.halo: int = model.pipeline.receptive_radius
         self.alignment = model.pipeline.alignment
         self.has_attention = bool(attention_modules(model.pipeline))

@@ -109,7 +109,7 @@ class StackDenoiser:
         scalings = [scaling.record for _, scaling in sorted(self.scalings.items())]
         record: dict[str, Any] = {
             **self.model.record,
-            "ensemble": self.options.ensemble,
+            "ensemble": self.planes.views > 1,
         }
         if len(scalings) == 1:
             return record | scalings[0]

@@ -54,6 +54,7 @@ def model_header(experiment: Experiment) -> ModelHeader:
         guide=guide,
         noise="; ".join(dict.fromkeys(noises)) or "that of its training pairs",
         stabilise=experiment.stabilise,
+        ensemble=experiment.ensemble,
         patch_size=experiment.training.patch_size,
         licence=experiment.licence,
     )

@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Where all of them are packaged.
-ALL = dict.fromkeys(
-    ["dncnn-color", "dncnn-gray", "gradnet-color", "gradnet-fast-gray", "gradnet-gray"]
-)
+COLOR = ("dncnn-color", "gradnet-fast-color")
+ALL = (*COLOR, "dncnn-gray", "gradnet-fast-gray", "gradnet-gray")
 
 
 @pytest.mark.parametrize(
     ("channels", "missing", "wanted"),
     [
         (3, (), "dncnn-color"),
-        (3, ("dncnn-color",), "gradnet-color"),
+        (3, ("dncnn-color",), "gradnet-fast-color"),
         (1, (), "gradnet-fast-gray"),
         (1, ("gradnet-fast-gray", "gradnet-gray"), "dncnn-gray"),
     ],
