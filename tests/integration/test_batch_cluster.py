@@ -86,6 +86,20 @@ def test_the_same_bytes_as_on_one_machine(
     assert again.count("skipped") == 5
 
 
+def test_workers_that_started_in_another_folder(
+    client: Any, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tiny_model(tmp_path, "grey")
+    report = api.denoise_files(
+        inputs.name, "out", model="grey.safetensors", scheduler=client
+    )
+    assert report.count("done") == 5
+    # the journal knows them by their names all the same
+    report = api.denoise_files(inputs.name, "out", model="grey.safetensors")
+    assert report.count("skipped") == 5
+
+
 def test_a_cancelled_stack_is_resumed(
     client: Any, inputs: Path, tmp_path: Path
 ) -> None:

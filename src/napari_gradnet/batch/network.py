@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.batch.operation import Operation, PlaneWork
+from napari_gradnet.bundle import list_packaged
 from napari_gradnet.errors import DeviceError, ModelError
 from napari_gradnet.inference.device import resolve_device
+from napari_gradnet.inference.models import find_model
 from napari_gradnet.inference.run import ModelChoice
 from napari_gradnet.inference.scaling import Scaling
 from napari_gradnet.inference.stack import StackDenoiser
@@ -107,7 +109,10 @@ class NetworkOperation(Operation):
         self.leads = leads
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "leads": False}
+        # a file's name may be relative to this process's folder
+        is_name = self.model == "auto" or self.model in list_packaged()
+        model = self.model if is_name else find_model(self.model).absolute()
+        return {**self.__dict__, "leads": False, "model": model}
 
     def _choice(self) -> ModelChoice:
         """The model here: of a leader without the workers' device on the CPU."""

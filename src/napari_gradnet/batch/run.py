@@ -59,10 +59,13 @@ def make_job(task: Task, overwrite: bool, *, leads: bool = False) -> Job:
     options = task.options
     operation = make_operation(options, leads=leads)
     measure = options.gradient is None
+    source, target = task.source, task.target
+    if leads:  # workers may have been started in another folder
+        source, target = source.absolute(), target.absolute()
     if not (task.is_zarr or options.format == "ome-zarr"):
         return ImageJob(
-            task.source,
-            task.target,
+            source,
+            target,
             operation,
             axes=options.axes,
             overwrite=overwrite,
@@ -77,8 +80,8 @@ def make_job(task: Task, overwrite: bool, *, leads: bool = False) -> Job:
         msg = f"zarr={options.zarr}: {error}"
         raise ConfigError(msg) from error
     return VolumeJob(
-        task.source,
-        task.target,
+        source,
+        target,
         operation,
         layout=layout,
         axes=options.axes,
