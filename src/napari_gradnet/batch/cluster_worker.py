@@ -61,6 +61,10 @@ def run_units(
             results.append(_kept(job, unit, finished.get(unit)) or job.run(unit))
         except Exception as error:  # noqa: BLE001 - the finished ones must not be lost
             return results, error
+    try:
+        job.sync()
+    except OSError as error:
+        return [], error
     return results, None
 
 

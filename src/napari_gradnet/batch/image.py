@@ -174,6 +174,7 @@ class ImageJob(Job):
                 image.axes.plane_shape,
                 self._bound.dtype,
                 {"fingerprint": fingerprint, "state": self._state},
+                image.num_planes,
             )
 
     def _find_spool(self, fingerprint: dict[str, Any]) -> Spool | None:
@@ -241,6 +242,11 @@ class ImageJob(Job):
             self._single = result
             checksum = zlib.crc32(result.data).to_bytes(4, "little").hex()
         return Written(result.nbytes, checksum)
+
+    def sync(self) -> None:
+        """Let the process that leads see the planes."""
+        if self._spool is not None:
+            self._spool.sync()
 
     def _finished_plane(self, number: int) -> NDArray[Any]:
         plane = self._spool.read(number) if self._spool else self._single

@@ -170,6 +170,9 @@ class Job(ABC):
         It returns when the data have been handed to the file system.
         """
 
+    def sync(self) -> None:  # noqa: B027 - mostly nothing to do
+        """Let other machines see what `write` stored; after the units of a task."""
+
     def holds(self, unit: str, checksum: str) -> bool:
         """Whether the unfinished output still has what an earlier run wrote.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Spool", "spool_path"]
 
-_MAGIC = b"gradnet spool 1\n"
+_MAGIC = b"gradnet spool 2\n"
 _MARK = b"done"
 _PREFIX = len(_MARK) + 4
+#: Planes begin at multiples of it, bytes: machines that share a file over a network
+#: write it back by pages, and no two may write to one.
+_PAGE = 1 << 16
 
 
 def spool_path(output: Path) -> Path:
@@ -33,7 +37,7 @@ class Spool:
     """Planes in any order, each with its checksum.
 
     A plane that was cut off or lost is told by its checksum, so that no write needs to
-    wait for the disk.
+    wait for the disk. Several processes may write, each its own planes.
 
     Parameters
     ----------
@@ -68,8 +72,9 @@ class Spool:
             self._file.close()
             msg = f"{path} is damaged: remove it"
             raise FileFormatError(msg) from error
-        self._start = len(_MAGIC) + 8 + size
-        self._stride = _PREFIX + int(np.prod(self._shape)) * self._dtype.itemsize
+        self._start = _whole_pages(len(_MAGIC) + 8 + size)
+        self._size = int(np.prod(self._shape)) * self._dtype.itemsize
+        self._stride = _whole_pages(_PREFIX + self._size)
 
     @classmethod
     def create(
@@ -78,6 +83,7 @@ class Spool:
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         values: dict[str, Any],
+        count: int,
     ) -> Spool:
         """Start a spool in place of any that is there.
 
@@ -91,13 +97,24 @@ class Spool:
             Of the planes.
         values : dict
             JSON, for `header`.
+        count : int
+            Number of planes.
         """
         header = {**values, "shape": list(shape), "dtype": dtype.str}
         text = json.dumps(header).encode()
         new = path.with_name(path.name + ".new")
         new.write_bytes(_MAGIC + len(text).to_bytes(8, "little") + text)
+        with cls(new) as spool:
+            # another machine may take a while to see that a file has grown
+            spool._file.truncate(spool._start + count * spool._stride)
         new.replace(path)
         return cls(path)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def write(self, number: int, plane: NDArray[Any]) -> str:
         """Store a plane; its checksum."""
@@ -117,7 +134,7 @@ class Spool:
         with self._guard:
             self._file.seek(self._start + number * self._stride)
             prefix = self._file.read(_PREFIX)
-            data = bytearray(self._stride - _PREFIX)
+            data = bytearray(self._size)
             view = memoryview(data)
             while len(view) and (count := self._file.readinto(view)):
                 view = view[count:]
@@ -125,6 +142,14 @@ class Spool:
             return None
         return np.frombuffer(data, self._dtype).reshape(self._shape)
 
+    def sync(self) -> None:
+        """Bring what was written to the disk, or to the machine that has it."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _whole_pages(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from napari_gradnet import api
+from napari_gradnet.batch.cluster_worker import run_units
 from napari_gradnet.batch.image import ImageJob
 from napari_gradnet.batch.options import BatchOptions, make_operation
 from napari_gradnet.batch.spool import Spool, spool_path
@@ -101,14 +104,44 @@ def test_planes_lost_in_a_power_cut_are_made_again(stack_path: Path) -> None:
         work.run(unit)
     work.close()
     path = spool_path(work.output)
-    data = bytearray(path.read_bytes())
-    data[-500:] = bytes(500)  # the last plane, as a file system leaves it
-    path.write_bytes(data[:-100])
+    data = path.read_bytes()
+    assert len(data) == 7 << 16  # the header and 6 planes
+    path.write_bytes(data[: (6 << 16) + 700])  # as a file system leaves the last one
     again = job(stack_path)
     again.prepare()
     again.finish()
     again.close()
     assert again.output.read_bytes() == expected(stack_path)
+
+
+def test_machines_that_share_a_spool(
+    stack_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each writes its own pages, and hands them over at the end of a task."""
+    work = job(stack_path)
+    work.prepare()
+    path = spool_path(work.output)
+    size = path.stat().st_size
+    before = path.read_bytes()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    results, error = run_units("a", pickle.dumps(work), ["plane-2", "plane-3"], {})
+    assert error is None
+    assert [r.unit for r in results] == ["plane-2", "plane-3"]
+    assert len(synced) == 1
+    after = path.read_bytes()
+    assert len(after) == size  # it does not grow
+    changed = {k >> 16 for k in range(size) if before[k] != after[k]}
+    assert changed == {3, 4}
+
+    def full(_: int) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "fsync", full)
+    results, error = run_units("a", pickle.dumps(work), ["plane-1"], {})
+    assert results == []
+    assert isinstance(error, OSError)
+    work.discard()
 
 
 def test_a_spool_of_other_options_is_refused(stack_path: Path) -> None:
@@ -128,7 +161,7 @@ def test_a_spool_of_other_options_is_refused(stack_path: Path) -> None:
 def test_a_torn_spool_is_begun_anew(stack_path: Path) -> None:
     work = job(stack_path)
     path = spool_path(work.output)
-    for torn in (b"", b"gradnet spool 1\n\x10", b"rubbish" * 9):
+    for torn in (b"", b"gradnet spool 2\n\x10", b"rubbish" * 9):
         path.write_bytes(torn)
         with pytest.raises(FileFormatError, match="damaged"):
             Spool(path)
