@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_gradnet.values import robust_range
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -97,7 +99,10 @@ def denoise_wavelet(plane: Plane, sigma: Sigma, *, workers: int = 1) -> Plane:
     """
     from skimage.restoration import denoise_wavelet as shrink
 
-    opponent = _to_opponent(plane)
+    # one hot pixel would take a whole band for signal: it stays as it is
+    low, high = robust_range([plane])
+    inside = plane.clip(2 * low - high, 2 * high - low)
+    opponent = _to_opponent(inside)
     sigmas = sigma if len(sigma) == 1 else np.sqrt(_OPPONENT**2 @ sigma**2)
     # symmetric rows and columns around, so that a shift wraps none of the far edge
     padded = np.pad(opponent, ((4, 4), (4, 4), (0, 0)), mode="symmetric")
@@ -114,7 +119,7 @@ def denoise_wavelet(plane: Plane, sigma: Sigma, *, workers: int = 1) -> Plane:
                 rescale_sigma=False,
             )
             total[..., c] += shrunk[4 - y :, 4 - x :][:height, :width] * noise
-    return _from_opponent(total / 16)
+    return _from_opponent(total / 16) + (plane - inside)
 
 
 def denoise_tv(plane: Plane, sigma: Sigma, *, workers: int = 1) -> Plane:

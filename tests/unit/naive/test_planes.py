@@ -201,3 +201,18 @@ def test_missing_bm3d_is_said_with_a_way_out(monkeypatch):
 def test_refuses_what_it_cannot_use(plane, sigma, match):
     with pytest.raises(InputError, match=match):
         denoise_plane(plane, "median", sigma)
+
+
+@pytest.mark.parametrize("method", CLASSICAL)
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_hot_pixel_spoils_its_neighbourhood_at_most(pictures, method, kind):
+    clean, noisy = pictures[kind]
+    hot = noisy.copy()
+    hot[30, 40] = 300
+    away = np.ones(clean.shape[:2], bool)
+    away[18:43, 28:53] = False
+    expected, result = (
+        denoise_plane(image, method, 25 / 255)[away] for image in (noisy, hot)
+    )
+    # a blur may be taken for another width
+    assert psnr(result, clean[away]) > psnr(expected, clean[away]) - 0.5
