@@ -8,7 +8,7 @@ Transfer", ICLR 2016.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -19,6 +19,8 @@ from napari_gradnet.networks.mskresnet import ResUnit
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from napari_gradnet.config.network import GridNetworkConfig
 
 __all__ = ["grown_weights"]
 
@@ -46,13 +48,13 @@ def grown_weights(old: nn.Module, new: nn.Module) -> dict[str, Tensor]:
     if not (isinstance(old, GridNetwork) and isinstance(new, GridNetwork)):
         return known
     before, after = old.config.num_features, new.config.num_features
+    if after <= before or _other_options(old.config) != _other_options(new.config):
+        return known
     gradients = 0
     if isinstance(old, GradNet):
         if old.config.gradient_copies > 1:  # lie among the features, elsewhere in each
             return known
         gradients = old.config.in_channels * old.config.unshuffle**2
-    if after <= before:
-        return known
     drawn = new.state_dict()
     return {
         key: _widened(value, drawn[key], (before, after), gradients)
@@ -60,6 +62,11 @@ def grown_weights(old: nn.Module, new: nn.Module) -> dict[str, Tensor]:
         else value
         for key, value in known.items()
     }
+
+
+def _other_options(config: GridNetworkConfig) -> dict[str, Any]:
+    """What two networks must have in common."""
+    return config.model_dump(exclude={"num_features", "num_units"})
 
 
 def _add_units(known: dict[str, Tensor], new: nn.Module) -> None:

@@ -97,6 +97,9 @@ def test_further_features_learn() -> None:
         ({}, {"num_features": 4}),
         ({"gradient_copies": 2}, {"gradient_copies": 2, "num_features": 11}),
         ({"num_units": 2}, {"num_features": 11}),
+        ({"fusion": "I"}, {"num_features": 11}),
+        ({"fusion": "II"}, {"num_features": 11, "fusion": "I"}),
+        ({"reduction": 1}, {"num_features": 11, "reduction": 9}),
     ],
 )
 def test_what_cannot_grow_is_refused(old: dict[str, Any], new: dict[str, Any]) -> None:
