@@ -24,7 +24,7 @@ LISTED = {
     *("skdncnn", "gradnet-i", "gradnet-ii", "gradnet-iii", "gradnet-iv"),
     *("gradnet-mixup", "gradnet-bm3d", "dn-resnet-cascade", "dn-resnet-one-shot"),
     *("ds-dn-resnet-evolution", "real-noise", "jpeg", "microscopy"),
-    *("gradnet-fast-color", "dn-resnet-13-gray"),
+    *("gradnet-fast-color", "gradnet-small-color", "dn-resnet-13-gray"),
     *("gradnet-fast-gray", "gradnet-real", "gradnet-jpeg"),
     *("gradnet-fluorescence", "ds-dn-resnet-13-gray"),
     *("mskresnet-color", "dncnn-color"),

@@ -34,7 +34,7 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
     from napari_gradnet import api
 
     click.echo(
-        f"{'model':22s}{'precision':>10s}{'weights':>10s}{'MAC/px':>9s}{'MP/s':>8s}"
+        f"{'model':22s}{'precision':>10s}{'weights':>10s}{'MAC/px':>11s}{'MP/s':>8s}"
         f"{'bare MP/s':>11s}{'ratio':>7s}{'peak MB':>9s}"
     )
     device = ""
@@ -42,7 +42,7 @@ def inference(models: tuple[str, ...], **options: Any) -> None:
         device = row.device
         click.echo(
             f"{row.model:22s}{row.precision:>10s}{row.parameters:10,d}"
-            f"{row.macs_per_pixel:9,.0f}{row.megapixels_per_second:8.3f}"
+            f"{row.macs_per_pixel:11,.0f}{row.megapixels_per_second:8.3f}"
             f"{row.bare_megapixels_per_second:11.3f}{row.ratio:7.2f}"
             f"{row.peak_megabytes:9.0f}"
         )
