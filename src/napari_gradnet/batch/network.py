@@ -121,7 +121,7 @@ class NetworkOperation(Operation):
         except DeviceError:
             if not self.leads:
                 raise
-            # what every device can do; what the workers' gains from nobody knows here
+            # what every device can do: nobody knows here what the workers' gains from
             known: Precision = "float32" if self.precision == "auto" else self.precision
             return ModelChoice(self.model, "cpu", known)
         return ModelChoice(self.model, self.device, self.precision)

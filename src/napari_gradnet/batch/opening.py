@@ -91,7 +91,7 @@ class Opener:
                 self._make_job(task, True).discard()
                 entry = None
             if entry is not None:
-                compare(task, entry, fingerprint, kept=exists or job.keeps_units)
+                compare(task, entry, fingerprint, kept=job.keeps_units)
                 if entry.state == "done" and exists:
                     job.close()
                     return None
@@ -133,7 +133,7 @@ def compare(
     fingerprint : mapping
         What results depend on, now.
     kept : bool
-        Whether there is anything of it: an output, or finished units of one.
+        Whether anything that is unfinished was kept.
 
     Raises
     ------
@@ -143,11 +143,10 @@ def compare(
         The input is another one.
     """
     changed = differences(entry.fingerprint, fingerprint)
-    if entry.state == "done":  # no output would be of two versions
+    if entry.state == "done" or not kept:  # no output would be of two versions
         changed.pop("version", None)
-    elif not kept:
-        return
-    if not changed:
+    nothing = entry.state != "done" and not kept and not os.path.lexists(task.target)
+    if nothing or not changed:
         return
     state = "made" if entry.state == "done" else "begun"
     others = {n: how for n, how in changed.items() if not n.startswith("input")}

@@ -123,7 +123,7 @@ def _standing(task: Task, entries: Entries) -> str:
         return "the output exists" if exists else ""
     job = make_job(task, True, leads=True)  # it does no work
     try:
-        compare(task, entry, job.fingerprint, kept=exists or job.keeps_units)
+        compare(task, entry, job.fingerprint, kept=job.keeps_units)
     finally:
         job.close()
     return _DONE if entry.state == "done" else "begun by an earlier run"
