@@ -25,13 +25,13 @@ from napari_gradnet.config.network import GradNetConfig, NetworkConfig
 from napari_gradnet.errors import FileFormatError, ModelError
 from napari_gradnet.networks.pipeline import Pipeline
 from napari_gradnet.networks.registry import build
+from napari_gradnet.networks.views import NUM_VIEWS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
     "FORMAT_VERSION",
-    "NUM_VIEWS",
     "GuideHeader",
     "ModelHeader",
     "file_sha256",
@@ -46,8 +46,6 @@ FORMAT_VERSION = 1
 _KEY = "gradnet"
 #: A safetensors header is far smaller; a larger one is damaged or hostile.
 _MAX_HEADER = 10 * 2**20
-#: Flips and rotations of the self-ensemble.
-NUM_VIEWS = 8
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from napari_gradnet.bundle import list_packaged, load_model
 from napari_gradnet.errors import InputError, MissingDependencyError, ModelError
 from napari_gradnet.io import PartialFile, explain_write_error
+from napari_gradnet.networks.views import NUM_VIEWS, turn, turn_back
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -32,28 +33,36 @@ LARGEST_DIFFERENCE = 1e-4
 _EXAMPLE, _CHECKED = (2, 24, 20), ((1, 17, 33), (3, 40, 12))
 
 
+def _mean_of_views(network: nn.Module, views: int, *images: Tensor) -> Tensor:
+    total: Tensor = network(*images)
+    for number in range(1, views):
+        view = network(*(turn(image, number) for image in images))
+        total = total + turn_back(view, number)
+    return total / views if views > 1 else total
+
+
 class _GivenGuide(nn.Module):
     """A GradNet whose guide is a second input."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, views: int) -> None:
         super().__init__()
         self.pipeline = pipeline
+        self.views = views
 
     def forward(self, noisy: Tensor, guide: Tensor) -> Tensor:
-        denoised: Tensor = self.pipeline(noisy, guide)
-        return denoised
+        return _mean_of_views(self.pipeline, self.views, noisy, guide)
 
 
 class _Alone(nn.Module):
     """A pipeline with one input."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, views: int) -> None:
         super().__init__()
         self.pipeline = pipeline
+        self.views = views
 
     def forward(self, noisy: Tensor) -> Tensor:
-        denoised: Tensor = self.pipeline(noisy)
-        return denoised
+        return _mean_of_views(self.pipeline, self.views, noisy)
 
 
 def export_network(
@@ -61,6 +70,7 @@ def export_network(
     output: str | PathLike[str],
     *,
     format: Literal["onnx", "torch"] | None = None,  # noqa: A002 - the usual word
+    ensemble: bool | None = None,
     overwrite: bool = False,
 ) -> float:
     """Write a model's network for another program, and check what was written.
@@ -73,6 +83,9 @@ def export_network(
         ``.onnx``, or ``.pt2`` for `torch.export`.
     format : {"onnx", "torch"}, optional
         From the suffix of `output` when not given.
+    ensemble : bool, optional
+        Let the network average over the 8 flips and rotations of its images, which
+        takes 8 times as long; as the model says when not given.
     overwrite : bool
         Replace an existing file.
 
@@ -86,8 +99,7 @@ def export_network(
     -----
     Batch, height and width are dynamic. A network that works on a coarser grid
     (``unshuffle``) takes heights and widths that are multiples of it. A model without
-    a guide network of its own has a second input, ``guide``. The mean over flips and
-    rotations of an ensemble, such as ``gradnet-color``, is left to the other program.
+    a guide network of its own has a second input, ``guide``.
 
     Raises
     ------
@@ -107,9 +119,10 @@ def export_network(
         raise InputError(msg)
     source = list_packaged().get(str(model)) or Path(model)
     pipeline, header = load_model(source)
-    network: nn.Module = (
-        _GivenGuide(pipeline) if pipeline.needs_guide else _Alone(pipeline)
-    )
+    together = header.ensemble if ensemble is None else ensemble
+    views = NUM_VIEWS if together else 1
+    wrapped = _GivenGuide if pipeline.needs_guide else _Alone
+    network: nn.Module = wrapped(pipeline, views)
     network = network.eval()
     network.requires_grad_(requires_grad=False)
     target.parent.mkdir(parents=True, exist_ok=True)

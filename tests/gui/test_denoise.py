@@ -115,7 +115,7 @@ def test_advanced_options_and_corrected_axes_reach_the_work(
     widget.axes.set_axes("TYX")
     widget.advanced.dtype.setCurrentText("float32")
     widget.advanced.tile.setValue(32)
-    widget.advanced.ensemble.setChecked(True)
+    widget.advanced.ensemble.setCurrentText("8 flips and turns (8 times slower)")
     widget.advanced.vst.setCurrentText("never")
     run(qtbot, widget)
     result = viewer.layers["cells denoised"]

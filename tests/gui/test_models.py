@@ -241,18 +241,18 @@ def test_the_form_opens_as_it_was_left(qtbot: QtBot, viewer: ViewerModel) -> Non
     viewer.add_image(np.zeros((3, 32, 32), np.uint8))
     first = DenoiseWidget(viewer)
     qtbot.addWidget(first)
-    first.advanced.ensemble.setChecked(True)
+    first.advanced.ensemble.setCurrentText("the image as it is")
     first.advanced.vst.setCurrentText("never")
     second = DenoiseWidget(viewer)
     qtbot.addWidget(second)
-    assert second.advanced.values()["ensemble"] is True
+    assert second.advanced.values()["ensemble"] is False
     assert second.advanced.values()["vst"] is False
     remember("denoise", "stabilise", "no such choice")
-    remember("denoise", "ensemble", "neither")
+    remember("denoise", "ensemble", True)  # a tick, before it was a choice
     third = DenoiseWidget(viewer)
     qtbot.addWidget(third)
     assert third.advanced.values()["vst"] == "auto"
-    assert third.advanced.values()["ensemble"] is False
+    assert third.advanced.values()["ensemble"] is None
     for widget in (first, second, third):
         qtbot.waitUntil(lambda w=widget: not w.scout.running, timeout=TIMEOUT)
 

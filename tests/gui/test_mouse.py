@@ -68,9 +68,7 @@ def test_buttons_are_clicked(opened: tuple[Any, Any], qtbot: QtBot) -> None:
     click(widget.advanced.toggleButton())
     assert widget.advanced.isExpanded()
     widget.advanced.tile.setValue(32)
-    click(widget.advanced.ensemble)
-    if not widget.advanced.ensemble.isChecked():  # its text is beside its middle
-        widget.advanced.ensemble.setChecked(True)
+    widget.advanced.ensemble.setCurrentText("8 flips and turns (8 times slower)")
     with qtbot.waitSignal(widget.job.progressed, timeout=TIMEOUT):
         click(widget.bar.buttons["Denoise"])
     with qtbot.waitSignal(widget.job.ended, timeout=TIMEOUT):

@@ -36,7 +36,7 @@ def test_denoise_in_the_window_and_close_it_in_the_middle(
     np.testing.assert_allclose(result.scale, viewer.layers["cells, noisy"].scale)
     # many small tiles: the window is closed long before the end
     widget.advanced.tile.setValue(16)
-    widget.advanced.ensemble.setChecked(True)
+    widget.advanced.ensemble.setCurrentText("8 flips and turns (8 times slower)")
     with qtbot.waitSignal(widget.job.progressed, timeout=TIMEOUT):
         widget.bar.buttons["Denoise"].click()
     viewer.close()

@@ -69,6 +69,24 @@ def test_torch_export_of_any_size(model: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(program(*images), pipeline(*images))
 
 
+def test_the_mean_of_all_views(model: Path, tmp_path: Path) -> None:
+    pipeline, header = load_model(model)
+    save_model(model, pipeline, header.model_copy(update={"ensemble": True}))
+    target, alone = tmp_path / "network.pt2", tmp_path / "alone.pt2"
+    assert export_network(model, target) <= 1e-5
+    program = torch.export.load(target).module()
+    images = inputs(pipeline, 38, 62)
+    expected = torch.zeros_like(images[0])
+    for turns in range(4):
+        for flips in ((), (2,)):
+            views = [torch.rot90(i.flip(flips), turns, (2, 3)) for i in images]
+            expected += torch.rot90(pipeline(*views), -turns, (2, 3)).flip(flips) / 8
+    torch.testing.assert_close(program(*images), expected)
+    export_network(model, alone, ensemble=False)
+    program = torch.export.load(alone).module()
+    torch.testing.assert_close(program(*images), pipeline(*images))
+
+
 @pytest.mark.slow
 def test_onnx_of_any_size(model: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -40,7 +40,7 @@ def denoise_file(  # noqa: PLR0913 - one option a line, all but three by name
     device: str = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
-    ensemble: bool = False,
+    ensemble: bool | None = None,
     dtype: str = "same",
     vst: Vst = "auto",
     nan: NanPolicy = "raise",

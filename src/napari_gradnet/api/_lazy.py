@@ -49,7 +49,7 @@ def denoise_lazy(  # noqa: PLR0913 - the options of `denoise`
     device: str = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
-    ensemble: bool = False,
+    ensemble: bool | None = None,
     dtype: str = "same",
     vst: Vst = "auto",
     nan: NanPolicy = "raise",

@@ -148,6 +148,8 @@ class NetworkOperation(Operation):
         model = self._open(axes, dtype)
         options = dataclasses.asdict(self.options)
         del options["tile"]  # results do not depend on it
+        if self.options.ensemble is None:
+            options["ensemble"] = model.header.ensemble
         if self.options.value_range is not None:
             options["value_range"] = list(self.options.value_range)
         return {

@@ -51,7 +51,7 @@ class BatchOptions(FrozenModel):
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     tile: int | None = Field(None, ge=1)
-    ensemble: bool = False
+    ensemble: bool | None = None
     vst: Vst = "auto"
     nan: NanPolicy = "raise"
     dtype: str = "same"

@@ -20,7 +20,7 @@ from napari_gradnet.cli._benchmark_options import (
     SIGMAS,
     ManyValues,
 )
-from napari_gradnet.cli.denoise import VST_VALUES
+from napari_gradnet.cli.denoise import ENSEMBLE, VST_VALUES
 
 __all__ = ["accuracy", "card", "failures", "pairs", "tiles"]
 
@@ -51,7 +51,7 @@ __all__ = ["accuracy", "card", "failures", "pairs", "tiles"]
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")
 @DEVICE
 @PRECISION
-@click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations.")
+@ENSEMBLE
 def accuracy(
     folder: Path, models: tuple[str, ...], naive: tuple[str, ...], **options: Any
 ) -> None:
@@ -105,7 +105,7 @@ def accuracy(
 )
 @DEVICE
 @PRECISION
-@click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations.")
+@ENSEMBLE
 def pairs(
     noisy: str,
     clean: str,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_gradnet.cli._progress import ProgressBar
 
-__all__ = ["DEVICE_OPTIONS", "VST", "VST_VALUES", "command"]
+__all__ = ["DEVICE_OPTIONS", "ENSEMBLE", "VST", "VST_VALUES", "command"]
 
 VST = click.option(
     "--vst",
@@ -29,6 +29,11 @@ VST = click.option(
 )
 VST_VALUES: dict[str, Any] = {"auto": "auto", "on": True, "off": False}
 
+ENSEMBLE = click.option(
+    "--ensemble/--no-ensemble",
+    default=None,
+    help="Average 8 flips and rotations; else as the model says.",
+)
 
 DEVICE_OPTIONS = (
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, mps."),
@@ -42,7 +47,7 @@ DEVICE_OPTIONS = (
     click.option(
         "--dtype", default="same", show_default=True, help="same, float32, ..."
     ),
-    click.option("--ensemble", is_flag=True, help="Average 8 flips and rotations."),
+    ENSEMBLE,
     VST,
     click.option(
         "--nan",

@@ -128,7 +128,7 @@ def _methods(
     grey: bool,
     device: str,
     precision: Precision,
-    ensemble: bool,
+    ensemble: bool | None,
 ) -> Iterator[tuple[str, Callable[[Image, NoiseConfig], Image]]]:
     axes = "YX" if grey else "YXS"
     yield "noisy", lambda noisy, _: noisy
@@ -171,7 +171,7 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     seed: int = 0,
     device: str = "auto",
     precision: Precision = "auto",
-    ensemble: bool = False,
+    ensemble: bool | None = None,
 ) -> Iterator[AccuracyRow]:
     """Measure methods on images with made noise, one row a method and noise.
 

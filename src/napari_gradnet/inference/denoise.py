@@ -31,7 +31,7 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
     device: str = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
-    ensemble: bool = False,
+    ensemble: bool | None = None,
     guide: Any = None,
     dtype: str = "same",
     vst: Vst = "auto",
@@ -61,9 +61,9 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
     tile : int, optional
         Largest side of a tile, pixels; from the free memory when not given. The result
         does not depend on it.
-    ensemble : bool
+    ensemble : bool, optional
         Average the results of 8 flips and rotations: 0.1 dB better, 8 times slower.
-        ``gradnet-color`` does so unasked.
+        As the model says when not given: ``gradnet-color`` does so.
     guide : array, shape of `image`, or {"bm3d", "noisy"}, optional
         In the units of `image`. The gradient of this image is fused instead of that of
         the model's own naive denoiser. ``"bm3d"`` denoises with BM3D, ``"noisy"`` takes
@@ -124,7 +124,7 @@ def iter_denoise(  # noqa: PLR0913 - the options of `denoise`
     device: str = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
-    ensemble: bool = False,
+    ensemble: bool | None = None,
     guide: Any = None,
     dtype: str = "same",
     vst: Vst = "auto",
@@ -158,7 +158,7 @@ def denoise_region(  # noqa: PLR0913 - the options of `denoise`
     device: str = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
-    ensemble: bool = False,
+    ensemble: bool | None = None,
     guide: Any = None,
     dtype: str = "same",
     vst: Vst = "auto",
@@ -221,7 +221,7 @@ def iter_denoise_region(  # noqa: PLR0913 - the options of `denoise`
     device: str = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
-    ensemble: bool = False,
+    ensemble: bool | None = None,
     guide: Any = None,
     dtype: str = "same",
     vst: Vst = "auto",

@@ -27,8 +27,8 @@ class StackOptions:
     ----------
     tile : int, optional
         Largest side of a tile, pixels; from the free memory when not given.
-    ensemble : bool
-        Average over 8 flips and rotations, also where the model does not by itself.
+    ensemble : bool, optional
+        Average over 8 flips and rotations; as the model says when not given.
     vst : bool or "auto"
         Stabilise the variance of counts first; ``auto`` where the noise depends on the
         signal and the model was not trained on counts as they are (the packaged grey
@@ -44,7 +44,7 @@ class StackOptions:
     """
 
     tile: int | None = None
-    ensemble: bool = False
+    ensemble: bool | None = None
     vst: Vst = "auto"
     nan: NanPolicy = "raise"
     dtype: str = "same"
@@ -66,6 +66,12 @@ class StackOptions:
             object.__setattr__(self, "vst", bool(vst))
         elif not (isinstance(vst, bool) or vst == "auto"):
             msg = f"vst={vst!r} is unknown: use 'auto', True or False"
+            raise InputError(msg)
+        ensemble: Any = self.ensemble
+        if isinstance(ensemble, np.bool_):
+            object.__setattr__(self, "ensemble", bool(ensemble))
+        elif not (isinstance(ensemble, bool) or ensemble is None):
+            msg = f"ensemble={self.ensemble!r} is unknown: use True, False or None"
             raise InputError(msg)
         if self.tile is not None:
             object.__setattr__(self, "tile", _whole_tile(self.tile))

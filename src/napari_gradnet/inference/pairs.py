@@ -71,7 +71,7 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
     every: int = 1,
     device: str = "auto",
     precision: Precision = "auto",
-    ensemble: bool = False,
+    ensemble: bool | None = None,
 ) -> Iterator[PairsRow]:
     """Measure methods on real pairs; nothing is told to them.
 

@@ -11,7 +11,6 @@ import psutil
 import torch
 from torch import Tensor
 
-from napari_gradnet.bundle import NUM_VIEWS
 from napari_gradnet.errors import DeviceError
 from napari_gradnet.inference.attention import (
     WINDOW,
@@ -27,6 +26,7 @@ from napari_gradnet.inference.out_of_memory import (
     out_of_memory_told,
 )
 from napari_gradnet.inference.prepare import bytes_per_pixel
+from napari_gradnet.networks.views import NUM_VIEWS, turn, turn_back
 from napari_gradnet.tiling import count_tiles, fit_tile, iter_tiles
 
 if TYPE_CHECKING:
@@ -66,17 +66,6 @@ def _part_outliers(image: Tensor) -> tuple[Tensor, Tensor | None]:
     return inside, image - inside
 
 
-def _view(image: Tensor, number: int) -> Tensor:
-    turned = torch.rot90(image, number % 4, (-2, -1))
-    return turned.flip(-1) if number >= 4 else turned
-
-
-def _view_back(image: Tensor, number: int) -> Tensor:
-    return torch.rot90(
-        image.flip(-1) if number >= 4 else image, -(number % 4), (-2, -1)
-    )
-
-
 class PlaneDenoiser:
     """Denoises planes in [0, 1] with one model; memory is bounded whatever the plane.
 
@@ -85,16 +74,17 @@ class PlaneDenoiser:
     model : Model
     tile : int, optional
         Largest side of a tile, pixels; from the memory that is free when not given.
-    ensemble : bool
-        Average the 8 flips and rotations (8 times the work), also where the model
-        does not ask for it.
+    ensemble : bool, optional
+        Average the 8 flips and rotations (8 times the work); as the model says when
+        not given.
     """
 
     def __init__(
-        self, model: Model, *, tile: int | None = None, ensemble: bool = False
+        self, model: Model, *, tile: int | None = None, ensemble: bool | None = None
     ) -> None:
         self.model = model
-        self.views = NUM_VIEWS if ensemble else model.header.num_views
+        together = model.header.ensemble if ensemble is None else ensemble
+        self.views = NUM_VIEWS if together else 1
         self.halo: int = model.pipeline.receptive_radius
         self.alignment = model.pipeline.alignment
         self.has_attention = bool(attention_modules(model.pipeline))
@@ -159,9 +149,9 @@ class PlaneDenoiser:
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
         total = yield from self._iter_view(image, helper)
         for number in range(1, self.views):
-            turned_guide = None if helper is None else _view(helper, number)
-            result = yield from self._iter_view(_view(image, number), turned_guide)
-            total = total + _view_back(result, number)
+            turned_guide = None if helper is None else turn(helper, number)
+            result = yield from self._iter_view(turn(image, number), turned_guide)
+            total = total + turn_back(result, number)
         if self.views > 1:
             total = total / self.views
         return (total if beyond is None else total + beyond).numpy()

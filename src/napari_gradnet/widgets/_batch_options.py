@@ -37,7 +37,7 @@ class BatchSettings:
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
-    ensemble: bool = False
+    ensemble: bool | None = None
     dtype: str = "same"
     vst: bool | str = "auto"
     format: str = "same"
@@ -88,8 +88,8 @@ class BatchSettings:
             option = f"--{name.replace('_', '-')}"
             if name == "vst":
                 words += [option, "on" if value else "off"]
-            elif value is True:
-                words.append(option)
+            elif isinstance(value, bool):
+                words.append(option if value else f"--no-{name}")
             else:
                 words += [option, str(value)]
         return shlex.join(words)

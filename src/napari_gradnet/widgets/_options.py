@@ -29,7 +29,7 @@ class DenoiseOptions:
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
-    ensemble: bool = False
+    ensemble: bool | None = None
     guide: str | None = None
     dtype: str = "same"
     vst: bool | str = "auto"
@@ -127,7 +127,7 @@ def command_line(options: DenoiseOptions, path: str) -> str:
     words = ["gradnet", "denoise", path, "-o", _output(path)]
     for name, value in options.changed().items():
         if name == "ensemble":
-            words.append("--ensemble")
+            words.append("--ensemble" if value else "--no-ensemble")
         elif name == "value_range":
             words += ["--range", *(repr(v) for v in value)]
         elif name == "vst":

@@ -9,9 +9,10 @@ import pytest
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
-from napari_gradnet.bundle import NUM_VIEWS
+from napari_gradnet.errors import GradNetError
 from napari_gradnet.inference.benchmark import macs_per_pixel
 from napari_gradnet.inference.models import open_model
+from napari_gradnet.networks.views import NUM_VIEWS
 from napari_gradnet.training.run import load_experiment
 from napari_gradnet.training.weights import model_header
 
@@ -42,6 +43,8 @@ def test_such_a_model_needs_not_be_asked(
     assert not np.array_equal(result, api.denoise(image, one, axes="YXS", **options))
     again = api.denoise(image, together, axes="YXS", ensemble=True, **options)
     np.testing.assert_array_equal(result, again)  # not twice
+    alone = api.denoise(image, together, axes="YXS", ensemble=False, **options)
+    np.testing.assert_array_equal(alone, api.denoise(image, one, axes="YXS", **options))
 
 
 def test_batches_know_it(
@@ -58,6 +61,14 @@ def test_batches_know_it(
     with Image.open(tmp_path / "out" / "in.png") as written:
         np.testing.assert_array_equal(np.asarray(written), expected)
         assert '"ensemble": true' in str(written.info)
+    options: dict[str, Any] = {"model": pair[1], "ensemble": False}
+    with pytest.raises(GradNetError, match=r"operation.ensemble was True, is False"):
+        api.denoise_files(path, tmp_path / "out", **options)
+    (alone,) = api.denoise_files(path, tmp_path / "alone", **options).files
+    with Image.open(alone.output) as written:
+        expected = api.denoise(image, pair[0], axes="YXS")
+        np.testing.assert_array_equal(np.asarray(written), expected)
+        assert '"ensemble": false' in str(written.info)
 
 
 def test_its_work_is_counted(pair: tuple[Path, Path]) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ({"nan": "ignore"}, r"nan='ignore' is unknown: use 'raise' or 'keep'"),
         ({"vst": "on"}, r"vst='on' is unknown: use 'auto', True or False"),
         ({"vst": None}, r"vst=None is unknown"),
+        ({"ensemble": "auto"}, r"ensemble=.auto. is unknown: use True, False or None"),
         ({"tile": 0}, r"tile=0 must be at least 1"),
         ({"tile": -5}, r"tile=-5 must be at least 1"),
         ({"tile": 64.5}, r"tile=64.5 must be a whole number"),

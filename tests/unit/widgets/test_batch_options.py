@@ -40,15 +40,17 @@ def test_defaults_are_those_of_the_engine() -> None:
     assert BatchSettings(("a",), "b").changed() == {}
 
 
-def test_the_command_is_understood_by_the_program() -> None:
-    words = shlex.split(FULL.command_line())
+@pytest.mark.parametrize("ensemble", [True, False])
+def test_the_command_is_understood_by_the_program(ensemble: bool) -> None:
+    settings = dataclasses.replace(FULL, ensemble=ensemble)
+    words = shlex.split(settings.command_line())
     assert words[:2] == ["gradnet", "batch"]
     context = command.make_context("batch", words[2:])
     said = context.params
     assert said["patterns"] == FULL.inputs
     assert str(said["output"]) == "out put"
     assert said["vst"] == "off"
-    for name, value in FULL.changed().items():
+    for name, value in settings.changed().items():
         if name != "vst":
             assert said[name] == value
 

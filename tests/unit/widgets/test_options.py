@@ -79,6 +79,9 @@ def test_command_line_quotes_and_uses_the_options_of_the_program() -> None:
         "--range 1.5 900.0"
     )
     assert command_line(DenoiseOptions(vst=True), "a.png").endswith("--vst on")
+    assert command_line(DenoiseOptions(ensemble=False), "a.png").endswith(
+        " --no-ensemble"
+    )
 
 
 def test_time_left_follows_the_pace_after_the_first_step() -> None:
