@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from napari_gradnet import bundle
 from napari_gradnet.bundle import (
     FORMAT_VERSION,
     GuideHeader,
@@ -17,6 +19,8 @@ from napari_gradnet.config.network import parse_network
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from napari_gradnet.networks.pipeline import Pipeline
 
@@ -87,3 +91,11 @@ def write_tiny_model(folder: Path, name: str, **header: Any) -> Path:
     path = folder / f"{name}.safetensors"
     save_model(path, *tiny_model(name, **header))
     return path
+
+
+def package_only(monkeypatch: pytest.MonkeyPatch, folder: Path, **models: Path) -> None:
+    """Let these models, put into a new folder, be the packaged ones."""
+    folder.mkdir()
+    for name, path in models.items():
+        shutil.copy(path, folder / f"{name}.safetensors")
+    monkeypatch.setattr(bundle, "packaged_model_folder", lambda: folder)

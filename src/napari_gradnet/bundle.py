@@ -28,6 +28,8 @@ from napari_gradnet.networks.registry import build
 from napari_gradnet.networks.views import NUM_VIEWS
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from torch import Tensor
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "GuideHeader",
     "ModelHeader",
     "file_sha256",
+    "find_model",
     "list_packaged",
     "load_model",
     "packaged_model_folder",
@@ -140,6 +143,25 @@ def list_packaged() -> dict[str, Path]:
     """Packaged models by name."""
     folder = packaged_model_folder()
     return dict(sorted((p.stem, p) for p in folder.glob("*.safetensors")))
+
+
+def find_model(model: str | PathLike[str]) -> Path:
+    """Find a packaged model by name, or a model file.
+
+    Raises
+    ------
+    ModelError
+        There is neither.
+    """
+    packaged = list_packaged()
+    if isinstance(model, str) and model in packaged:
+        return packaged[model]
+    path = Path(model).expanduser()
+    if path.is_file():
+        return path
+    names = ", ".join(packaged) or "none"
+    msg = f"model {str(model)!r} is neither a packaged model ({names}) nor a file"
+    raise ModelError(msg)
 
 
 def file_sha256(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from napari_gradnet.bundle import list_packaged, load_model
+from napari_gradnet.bundle import find_model, load_model
 from napari_gradnet.errors import InputError, MissingDependencyError, ModelError
 from napari_gradnet.io import PartialFile, explain_write_error
 from napari_gradnet.networks.views import NUM_VIEWS, turn, turn_back
@@ -117,7 +117,7 @@ def export_network(
     if kind not in _SUFFIXES.values():
         msg = f"{target.name!r} names no format: end it in .onnx or .pt2"
         raise InputError(msg)
-    source = list_packaged().get(str(model)) or Path(model)
+    source = find_model(model)
     pipeline, header = load_model(source)
     together = header.ensemble if ensemble is None else ensemble
     views = NUM_VIEWS if together else 1

@@ -11,6 +11,7 @@ import tifffile
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent, QGuiApplication
 from tests.gui.conftest import TIMEOUT
+from tests.tiny_models import package_only
 
 from napari_gradnet import api
 from napari_gradnet.batch.events import FileEvent
@@ -40,10 +41,11 @@ def widget(
     qtbot: QtBot,
     viewer: ViewerModel,
     grey_model: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> BatchWidget:
     monkeypatch.setattr(models, "AUTO_GRAY", ("grey",))
-    monkeypatch.setattr(models, "list_packaged", lambda: {"grey": grey_model})
+    package_only(monkeypatch, tmp_path / "packaged", grey=grey_model)
     made = BatchWidget(viewer)
     qtbot.addWidget(made)
     made.form.method.setCurrentIndex(0)

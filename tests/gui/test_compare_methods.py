@@ -10,9 +10,9 @@ from napari.settings import get_plugin_settings
 from qtpy.QtCore import Qt
 from tests.gui.comparing import press
 from tests.gui.conftest import TIMEOUT
+from tests.tiny_models import package_only
 
 from napari_gradnet import api
-from napari_gradnet.inference import models
 from napari_gradnet.widgets._layers import METADATA_KEY
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def methods(
     """The tab, with two naive methods and a tiny model ticked."""
     import napari_gradnet.widgets._compare_methods as module
 
-    monkeypatch.setattr(models, "list_packaged", lambda: {"grey": grey_model})
+    package_only(monkeypatch, tmp_path / "packaged", grey=grey_model)
     monkeypatch.setattr(module, "models_folder", lambda: tmp_path)
     widget.tabs.setCurrentWidget(widget.methods)
     qtbot.waitUntil(lambda: not widget.methods.scout.running, timeout=TIMEOUT)
@@ -86,9 +86,9 @@ def test_trying_can_be_cancelled(qtbot: QtBot, methods: Any) -> None:
 
 
 def test_a_method_that_fails_does_not_end_the_others(
-    qtbot: QtBot, methods: Any, grey_model: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, methods: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "list_packaged", dict)
+    package_only(monkeypatch, tmp_path / "none")
     press(qtbot, methods)
     row = [c.label for c in methods.candidates].index("grey")
     assert methods.table.item(row, 1).text() == "failed"

@@ -10,8 +10,8 @@ import pytest
 from qtpy.QtCore import Qt
 from tests.gui.comparing import press
 from tests.gui.conftest import TIMEOUT
+from tests.tiny_models import package_only
 
-from napari_gradnet.inference import models
 from napari_gradnet.widgets import _compare_methods, _compare_work
 from napari_gradnet.widgets._layers import METADATA_KEY
 from napari_gradnet.widgets._models import models_changed
@@ -40,10 +40,11 @@ def tab(
     qtbot: QtBot,
     widget: CompareWidget,
     folder: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
     """The tab, with what is called "median" ticked."""
-    monkeypatch.setattr(models, "list_packaged", dict)
+    package_only(monkeypatch, tmp_path / "packaged")
     monkeypatch.setattr(_compare_methods, "models_folder", lambda: folder)
     widget.tabs.setCurrentWidget(widget.methods)
     wait(qtbot, widget.methods)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tests.gui.conftest import TIMEOUT
+from tests.tiny_models import package_only
 
 from napari_gradnet import api
 from napari_gradnet.widgets._layers import METADATA_KEY
 from napari_gradnet.widgets.naive import NaiveWidget
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.components import ViewerModel
     from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
@@ -116,11 +119,10 @@ def test_missing_model_of_dncnn_is_told(
     viewer: ViewerModel,
     noisy: NDArray[Any],
     messages: list[str],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import napari_gradnet.inference.naive_network as naive_network
-
-    monkeypatch.setattr(naive_network, "list_packaged", dict)
+    package_only(monkeypatch, tmp_path / "packaged")
     viewer.add_image(noisy, name="cells")
     widget = open_widget(qtbot, viewer, "dncnn")
     run(qtbot, widget)

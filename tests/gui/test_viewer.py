@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tests.gui.conftest import TIMEOUT
+from tests.tiny_models import package_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ def test_active_layer_is_denoised_in_one_click(
     qtbot: QtBot,
     grey_model: Path,
     messages: list[str],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from napari._app_model import get_app_model
@@ -55,7 +57,7 @@ def test_active_layer_is_denoised_in_one_click(
     from napari_gradnet.inference import models
 
     monkeypatch.setattr(models, "AUTO_GRAY", ("grey",))
-    monkeypatch.setattr(models, "list_packaged", lambda: {"grey": grey_model})
+    package_only(monkeypatch, tmp_path / "packaged", grey=grey_model)
     viewer = make_napari_viewer()
     execute = get_app_model().commands.execute_command
     execute("napari-gradnet.denoise_active")

@@ -11,7 +11,7 @@ from napari_gradnet.batch.benchmark import (
     iter_batch_speed,
     iter_overhead,
 )
-from napari_gradnet.bundle import read_header
+from napari_gradnet.bundle import find_model, read_header
 from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
@@ -20,7 +20,7 @@ from napari_gradnet.inference.failures import (
     draw_failures,
     iter_failures,
 )
-from napari_gradnet.inference.models import find_model, list_models
+from napari_gradnet.inference.models import list_models
 from napari_gradnet.inference.pairs import PairsRow, iter_pairs, pair_figures
 from napari_gradnet.inference.seams import TilesRow, iter_tile_effects
 from napari_gradnet.inference.stack_memory import StackMemory, measure_stack_memory

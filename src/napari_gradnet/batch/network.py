@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gradnet.batch.operation import Operation, PlaneWork
-from napari_gradnet.bundle import list_packaged
+from napari_gradnet.bundle import find_model, list_packaged
 from napari_gradnet.errors import DeviceError, ModelError
 from napari_gradnet.inference.device import resolve_device
-from napari_gradnet.inference.models import find_model
 from napari_gradnet.inference.run import ModelChoice
 from napari_gradnet.inference.scaling import Scaling
 from napari_gradnet.inference.stack import StackDenoiser

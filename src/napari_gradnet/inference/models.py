@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from napari_gradnet.bundle import (
     ModelHeader,
     file_sha256,
+    find_model,
     list_packaged,
     load_model,
     packaged_model_folder,
@@ -26,6 +26,7 @@ from napari_gradnet.inference.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
+    from pathlib import Path
 
     import torch
     from numpy.typing import DTypeLike
@@ -36,7 +37,6 @@ __all__ = [
     "Model",
     "ModelInfo",
     "choose_model",
-    "find_model",
     "fitting_models",
     "list_models",
     "open_model",
@@ -180,25 +180,6 @@ def choose_model(
         f"no packaged model for {kind} in {packaged_model_folder()}: give a model file "
         "or reinstall napari-gradnet"
     )
-    raise ModelError(msg)
-
-
-def find_model(model: str | Path) -> Path:
-    """Find a packaged model by name, or a model file.
-
-    Raises
-    ------
-    ModelError
-        There is neither.
-    """
-    packaged = list_packaged()
-    if isinstance(model, str) and model in packaged:
-        return packaged[model]
-    path = Path(model).expanduser()
-    if path.is_file():
-        return path
-    names = ", ".join(packaged) or "none"
-    msg = f"model {str(model)!r} is neither a packaged model ({names}) nor a file"
     raise ModelError(msg)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_gradnet.bundle import (
@@ -11,7 +10,7 @@ from napari_gradnet.bundle import (
     GuideHeader,
     ModelHeader,
     build_pipeline,
-    list_packaged,
+    find_model,
     load_model,
 )
 from napari_gradnet.config.noise import describe_noise_config
@@ -60,10 +59,6 @@ def model_header(experiment: Experiment) -> ModelHeader:
     )
 
 
-def _model_path(name: str) -> Path:
-    return list_packaged().get(name) or Path(name)
-
-
 def first_weights(
     experiment: Experiment, *, stage: int = 0, drawn: bool = False
 ) -> Pipeline:
@@ -92,7 +87,7 @@ def first_weights(
     # the main network after a guide that is trained first has nothing to inherit
     first = isinstance(guide, NetworkGuide) and guide.training == "first"
     if experiment.init and (stage == 0 or first):
-        before, header = load_model(_model_path(experiment.init))
+        before, header = load_model(find_model(experiment.init))
         _check_options(header.network, experiment.network, experiment.init)
         if experiment.stages is not None:
             inherit(before, pipeline, generator)
@@ -100,7 +95,7 @@ def first_weights(
             _grow(before, pipeline, experiment.init)
     # after it: a guide that is named goes before the one beside the first network
     if isinstance(guide, NetworkGuide) and guide.model and pipeline.guide is not None:
-        naive, header = load_model(_model_path(guide.model))
+        naive, header = load_model(find_model(guide.model))
         _check_options(header.network, guide.network, guide.model, "guide.network")
         _copy(naive.network, pipeline.guide, guide.model)
     return pipeline

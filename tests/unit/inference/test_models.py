@@ -11,6 +11,7 @@ import torch
 from tests.tiny_models import tiny_model, write_tiny_model
 
 from napari_gradnet import bundle
+from napari_gradnet.bundle import find_model
 from napari_gradnet.errors import DeviceError, InputError, ModelError
 from napari_gradnet.inference import device as devices
 from napari_gradnet.inference import models as module
@@ -18,7 +19,6 @@ from napari_gradnet.inference import precision as arithmetic
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.models import (
     choose_model,
-    find_model,
     list_models,
     open_model,
 )

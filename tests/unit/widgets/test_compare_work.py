@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 import pytest
-from tests.tiny_models import write_tiny_model
+from tests.tiny_models import package_only, write_tiny_model
 
 from napari_gradnet import api
 from napari_gradnet.events import Progress
-from napari_gradnet.inference import models
 from napari_gradnet.widgets import _compare_work as work
 from napari_gradnet.widgets._thumbnail import first_plane, thumbnail
 
@@ -54,9 +53,9 @@ def test_candidates_fit_the_colours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grey = write_tiny_model(tmp_path / "own", "grey")
-    color = write_tiny_model(tmp_path / "packaged", "color")
+    color = write_tiny_model(tmp_path, "color")
     (tmp_path / "own" / "broken.safetensors").write_bytes(b"no model")
-    monkeypatch.setattr(models, "list_packaged", lambda: {"packaged": color})
+    package_only(monkeypatch, tmp_path / "packaged", packaged=color)
     _, found = run(work.iter_candidates(tmp_path / "own", rgb=True))
     assert [c.name for c in found if c.kind == "model"] == ["packaged", str(grey)]
     assert [c.label for c in found][:2] == ["packaged", "grey"]
