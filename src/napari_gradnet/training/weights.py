@@ -88,7 +88,7 @@ def first_weights(
     first = isinstance(guide, NetworkGuide) and guide.training == "first"
     if experiment.init and (stage == 0 or first):
         before, header = load_model(find_model(experiment.init))
-        _check_options(header.network, experiment.network, experiment.init)
+        _check_start(header, experiment, experiment.init)
         if experiment.stages is not None:
             inherit(before, pipeline, generator)
         else:
@@ -99,6 +99,16 @@ def first_weights(
         _check_options(header.network, guide.network, guide.model, "guide.network")
         _copy(naive.network, pipeline.guide, guide.model)
     return pipeline
+
+
+def _check_start(header: ModelHeader, experiment: Experiment, name: str) -> None:
+    _check_options(header.network, experiment.network, name)
+    old, new = header.guide, experiment.guide
+    if old is None or old.network is None or not isinstance(new, NetworkGuide):
+        return
+    # one that is named, or trained before, takes its place
+    if not new.model and new.training != "first":
+        _check_options(old.network, new.network, name, "guide.network")
 
 
 def _check_options(

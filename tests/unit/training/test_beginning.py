@@ -173,8 +173,16 @@ def test_a_guide_with_another_option_is_refused(config: Config, tmp_path: Path) 
     alone = config(network={**guide, "global_skip": True})
     model = saved(alone, tmp_path / "guide.safetensors")
     given = {"kind": "network", "network": guide, "model": model}
-    with pytest.raises(TrainingError, match=r"write guide\.network\.global_skip: true"):
+    message = r"write guide\.network\.global_skip: true"
+    with pytest.raises(TrainingError, match=message):
         first_weights(load_experiment(config(network=network, guide=given)))
+    # the one beside the network that is the start
+    skip = {"kind": "network", "network": {**guide, "global_skip": True}}
+    both = saved(config(network=network, guide=skip), tmp_path / "both.safetensors")
+    first_weights(load_experiment(config(network=network, guide=skip, init=both)))
+    plain = {"kind": "network", "network": guide}
+    with pytest.raises(TrainingError, match=message):
+        first_weights(load_experiment(config(network=network, guide=plain, init=both)))
 
 
 def test_stages_that_would_lose_blocks(config: Config, tmp_path: Path) -> None:
