@@ -72,9 +72,8 @@ def denoise_lazy(  # noqa: PLR0913 - the options of `denoise`
     -------
     dask.array.Array
         In the units of `image` and with its chunks; chunks along Y and X that are
-        smaller than the context they need are joined first, as are all of a plane where
-        the network needs whole planes (a self-ensemble with channel attention, a guide
-        by BM3D).
+        smaller than the context they need are joined first, as are all of a plane for a
+        guide by BM3D, which needs whole planes.
 
     Raises
     ------

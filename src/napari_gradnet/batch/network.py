@@ -226,15 +226,13 @@ class _NetworkWork(PlaneWork):
         planes = stack.planes
         guide = stack.model.header.guide
         self.alignment = planes.alignment
-        # BM3D's guide and the views of an ensemble look at the whole plane
-        by_plane = (guide is not None and guide.kind == "bm3d") or (
-            planes.has_attention and planes.views > 1
-        )
+        # BM3D looks at the whole plane
+        by_plane = guide is not None and guide.kind == "bm3d"
         self.halo = None if by_plane else planes.halo
         self._sizes: list[int] = []
         if planes.has_attention and not by_plane:
             self._sizes = self._measure_statistics()
-            self.statistics_size = len(stack.passes) * sum(self._sizes)
+            self.statistics_size = len(stack.passes) * planes.views * sum(self._sizes)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -251,7 +249,7 @@ class _NetworkWork(PlaneWork):
         blank = np.zeros((1, self._stack.model.header.channels, side, side), np.float32)
         helper = blank if self._stack.model.pipeline.needs_guide else None
         means = self._stack.planes.gather_statistics(blank, helper)
-        return [mean.numel() for mean in means]
+        return [mean.numel() for mean in means[0]]
 
     def statistics_windows(self) -> list[tuple[slice, slice]]:
         if not self.statistics_size:
@@ -272,10 +270,14 @@ class _NetworkWork(PlaneWork):
             for step in stack.passes:
                 images = np.stack([image[step] for image, _ in parts])
                 guides = [guide[step] for _, guide in parts if guide is not None]
-                means = stack.planes.gather_statistics(
+                views = stack.planes.gather_statistics(
                     images, np.stack(guides) if guides else None
                 )
-                gathered += [mean.float().cpu().numpy().ravel() for mean in means]
+                gathered += [
+                    mean.float().cpu().numpy().ravel()
+                    for means in views
+                    for mean in means
+                ]
         return np.concatenate(gathered)
 
     def apply(
@@ -305,10 +307,13 @@ class _NetworkWork(PlaneWork):
         cuts = np.cumsum(self._sizes)[:-1]
         for step, vector in zip(stack.passes, vectors, strict=True):
             means = [
-                torch.from_numpy(mean.copy())[None, :, None, None].to(
-                    stack.model.device
-                )
-                for mean in np.split(vector, cuts)
+                [
+                    torch.from_numpy(mean.copy())[None, :, None, None].to(
+                        stack.model.device
+                    )
+                    for mean in np.split(view, cuts)
+                ]
+                for view in np.split(vector, stack.planes.views)
             ]
             helper = None if guide is None else guide[step]
             result[step] = stack.planes.denoise_part(image[step], helper, means)

@@ -141,7 +141,7 @@ class OpenVolume:
             msg = (
                 f"{self.image.path}: this method needs whole planes, and {deep} of "
                 f"{plane:,} values are written at once: give chunks of one plane "
-                "(chunks of Z and T of 1) or leave the ensemble out"
+                "(chunks of Z and T of 1)"
             )
             raise InputError(msg)
 

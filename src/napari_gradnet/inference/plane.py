@@ -26,11 +26,11 @@ from napari_gradnet.inference.out_of_memory import (
     out_of_memory_told,
 )
 from napari_gradnet.inference.prepare import bytes_per_pixel
-from napari_gradnet.networks.views import NUM_VIEWS, turn, turn_back
+from napari_gradnet.networks.views import NUM_VIEWS, turn, turn_back, turn_window
 from napari_gradnet.tiling import count_tiles, fit_tile, iter_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -147,14 +147,8 @@ class PlaneDenoiser:
         """
         image, beyond = _part_outliers(_as_tensor(plane))
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
-        total = yield from self._iter_view(image, helper)
-        for number in range(1, self.views):
-            turned_guide = None if helper is None else turn(helper, number)
-            result = yield from self._iter_view(turn(image, number), turned_guide)
-            total = total + turn_back(result, number)
-        if self.views > 1:
-            total = total / self.views
-        return (total if beyond is None else total + beyond).numpy()
+        result = yield from self._iter_views(image, helper)
+        return (result if beyond is None else result + beyond).numpy()
 
     def statistics_windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
         """Windows of a plane of a size that `gather_statistics` needs; mostly none."""
@@ -166,7 +160,7 @@ class PlaneDenoiser:
         self,
         windows: NDArray[np.float32],
         guide: NDArray[np.float32] | None = None,
-    ) -> list[Tensor]:
+    ) -> list[list[Tensor]]:
         """Gather what all parts of one plane share: the means of channel attention.
 
         Parameters
@@ -175,22 +169,28 @@ class PlaneDenoiser:
             The plane's `statistics_windows`, in [0, 1] or thereabouts.
         guide : ndarray, shape of `windows`, optional
             See `iter_plane`.
+
+        Returns
+        -------
+        list of list of Tensor
+            One list a view, one mean an attention.
         """
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
         image, _ = _part_outliers(_as_tensor(windows))
-        with (
-            out_of_memory_told(self.model.device, "a plane's statistics"),
-            self.model.lock,
-            gathered_means(self.model.pipeline) as means,
-        ):
-            self.run_network(image, helper)
-        return means
+        views = []
+        with out_of_memory_told(self.model.device, "a plane's statistics"):
+            for number in range(self.views):
+                turned = None if helper is None else turn(helper, number)
+                with self.model.lock, gathered_means(self.model.pipeline) as means:
+                    self.run_network(turn(image, number), turned)
+                views.append(means)
+        return views
 
     def denoise_part(
         self,
         part: NDArray[np.float32],
         guide: NDArray[np.float32] | None = None,
-        means: list[Tensor] | None = None,
+        means: Sequence[list[Tensor]] | None = None,
     ) -> NDArray[np.float32]:
         """Denoise a part of a plane, with the whole plane's statistics.
 
@@ -198,12 +198,12 @@ class PlaneDenoiser:
         ----------
         part, guide : ndarray, shape (C, Y, X)
             See `iter_plane`. Pixels nearer to a cut than `halo` are not exact.
-        means : list of Tensor, optional
+        means : sequence of list of Tensor, optional
             What `gather_statistics` gave.
         """
         image, beyond = _part_outliers(_as_tensor(part))
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
-        result = _run(self._iter_view(image, helper, means))
+        result = _run(self._iter_views(image, helper, means))
         return (result if beyond is None else result + beyond).numpy()
 
     def denoise(
@@ -212,14 +212,35 @@ class PlaneDenoiser:
         """Run `iter_plane` to its end."""
         return _run(self.iter_plane(plane, guide))
 
+    def _iter_views(
+        self,
+        image: Tensor,
+        guide: Tensor | None,
+        means: Sequence[list[Tensor]] | None = None,
+    ) -> Generator[None, None, Tensor]:
+        """Average the results of all views; yields after every tile."""
+        shared: Sequence[list[Tensor] | None] = means or [None] * self.views
+        total = yield from self._iter_view(image, guide, 0, shared[0])
+        for number in range(1, self.views):
+            turned_guide = None if guide is None else turn(guide, number)
+            result = yield from self._iter_view(
+                turn(image, number), turned_guide, number, shared[number]
+            )
+            total = total + turn_back(result, number)
+        return total / self.views if self.views > 1 else total
+
     def _iter_view(
-        self, image: Tensor, guide: Tensor | None, means: list[Tensor] | None = None
+        self,
+        image: Tensor,
+        guide: Tensor | None,
+        number: int,
+        means: list[Tensor] | None,
     ) -> Generator[None, None, Tensor]:
         size = (int(image.shape[1]), int(image.shape[2]))
         tile = self.tile_for(size)
         while True:
             try:
-                return (yield from self._iter_tiles(image, guide, tile, means))
+                return (yield from self._iter_tiles(image, guide, tile, number, means))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -247,6 +268,7 @@ class PlaneDenoiser:
         image: Tensor,
         guide: Tensor | None,
         tile: int,
+        number: int,
         means: list[Tensor] | None,
     ) -> Generator[None, None, Tensor]:
         size = (int(image.shape[1]), int(image.shape[2]))
@@ -256,7 +278,7 @@ class PlaneDenoiser:
             return result
         result = torch.empty_like(image)
         if means is None and self.has_attention:
-            means = self._gather(image, guide)
+            means = self._gather(image, guide, number)
         for part in iter_tiles(size, tile, self.halo, self.alignment):
             read = (slice(None), *part.read)
             helper = None if guide is None else guide[read][None]
@@ -269,10 +291,17 @@ class PlaneDenoiser:
         windows = sample_windows(size, self.alignment, self._window, self._whole)
         return self.has_attention and len(windows) > 1
 
-    def _gather(self, image: Tensor, guide: Tensor | None) -> list[Tensor]:
+    def _gather(self, image: Tensor, guide: Tensor | None, number: int) -> list[Tensor]:
         size = (int(image.shape[1]), int(image.shape[2]))
+        unturned = size[::-1] if number % 2 else size
         while True:
-            windows = sample_windows(size, self.alignment, self._window, self._whole)
+            # the same pixels in all views, as parts of a plane have them
+            windows = [
+                turn_window(window, unturned, number)
+                for window in sample_windows(
+                    unturned, self.alignment, self._window, self._whole
+                )
+            ]
             helper = None if guide is None else stack_windows(guide, windows)
             try:
                 with self.model.lock, gathered_means(self.model.pipeline) as means:

@@ -147,7 +147,6 @@ def test_what_looks_at_whole_planes_says_so(stack: np.ndarray, tmp_path: Path) -
         (BatchOptions(gradient="magnitude"), 1),
         (BatchOptions(naive="median", gradient="magnitude"), None),
         (BatchOptions(model=model, gradient="magnitude"), None),
-        (BatchOptions(model=model, ensemble=True), None),
     ):
         assert bind(make_operation(options), stack, axes).halo == halo
 

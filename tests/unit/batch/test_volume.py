@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -54,8 +54,12 @@ def test_blocks_equal_the_whole(
 
 
 @pytest.mark.usefixtures("_small_units")
+@pytest.mark.parametrize("ensemble", [False, True])
 def test_large_planes_take_their_statistics_from_the_documented_windows(
-    tmp_path: Path, models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    models: dict[str, Path],
+    ensemble: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in (("WHOLE_PIXELS", 1000), ("WINDOW", 32)):
         monkeypatch.setattr(f"napari_gradnet.inference.attention.{name}", value)
@@ -63,11 +67,13 @@ def test_large_planes_take_their_statistics_from_the_documented_windows(
     data[:, :40, :40] += 3000  # windows and whole differ
     path = write_ome(tmp_path / "in", data, "zyx", chunks=(1, 32, 32))
     model = models["grey-attention"]
-    job = VolumeJob(path, tmp_path / "out", network(model, dtype="float32"))
+    operation = network(model, dtype="float32", ensemble=ensemble)
+    job = VolumeJob(path, tmp_path / "out", operation)
     job.prepare()
     assert [stage[0].split("/")[0] for stage in job.stages] == ["means", "0"]
     run(job)
-    options = {"axes": "ZYX", "device": "cpu", "dtype": "float32", "tile": 40}
+    options: dict[str, Any] = {"axes": "ZYX", "device": "cpu", "dtype": "float32"}
+    options |= {"tile": 40, "ensemble": ensemble}
     whole = denoise(data, model, **options)
     monkeypatch.setattr("napari_gradnet.inference.attention.WHOLE_PIXELS", 10**6)
     other = denoise(data, model, **options)

@@ -61,12 +61,16 @@ def test_integers_come_back_as_integers(
     np.testing.assert_array_equal(got, whole)
 
 
+@pytest.mark.parametrize("ensemble", [False, True])
 def test_statistics_come_from_the_documented_windows(
-    models: dict[str, Path], stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    models: dict[str, Path],
+    stack: np.ndarray,
+    ensemble: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in (("WHOLE_PIXELS", 1000), ("WINDOW", 16)):
         monkeypatch.setattr(f"napari_gradnet.inference.attention.{name}", value)
-    options = {"axes": "TZYX", "dtype": "float32", "tile": 30}
+    options = {"axes": "TZYX", "dtype": "float32", "tile": 30, "ensemble": ensemble}
     model = models["grey-attention"]
     whole = api.denoise(stack, model, device="cpu", **options)
     got = compute(stack, (1, 2, 20, 30), model, **options)
