@@ -11,6 +11,7 @@ from typing import TypeVar
 
 __all__ = ["Event", "OnEvent", "Progress", "drain"]
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
@@ -42,12 +43,14 @@ class Progress(Event):
 OnEvent = Callable[[Event], None]
 
 
-def drain(work: Generator[Event, None, T], on_event: OnEvent | None = None) -> T:
+def drain(
+    work: Generator[E, None, T], on_event: Callable[[E], None] | None = None
+) -> T:
     """Run a generator of events to its end and return its value.
 
     Parameters
     ----------
-    work : generator of Event
+    work : generator
         The work. It is closed when `on_event` raises, so that it can clean up.
     on_event : callable, optional
         Called with every event. An exception it raises cancels the work.

@@ -14,10 +14,12 @@ import numpy as np
 from napari_gradnet.batch.operation import Operation, PlaneWork
 from napari_gradnet.bundle import find_model, list_packaged
 from napari_gradnet.errors import DeviceError, ModelError
+from napari_gradnet.events import drain
 from napari_gradnet.inference.device import resolve_device
 from napari_gradnet.inference.run import ModelChoice
 from napari_gradnet.inference.scaling import Scaling
 from napari_gradnet.inference.stack import StackDenoiser
+from napari_gradnet.inference.statistics import iter_statistics
 from napari_gradnet.noise.stabilize import Stabilizer
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
     from napari_gradnet.inference.precision import Precision
+    from napari_gradnet.inference.statistics import PlaneStatistics
 
 __all__ = ["NetworkOperation"]
 
@@ -224,10 +227,9 @@ class _NetworkWork(PlaneWork):
         self._elsewhere = elsewhere  # the device that does the work, not this one's
         self.dtype = stack.dtype
         planes = stack.planes
-        guide = stack.model.header.guide
         self.alignment = planes.alignment
         # BM3D looks at the whole plane
-        by_plane = guide is not None and guide.kind == "bm3d"
+        by_plane = stack.guide_kind == "bm3d"
         self.halo = None if by_plane else planes.halo
         self._sizes: list[int] = []
         if planes.has_attention and not by_plane:
@@ -248,8 +250,8 @@ class _NetworkWork(PlaneWork):
         side = self.alignment * -(-32 // self.alignment)
         blank = np.zeros((1, self._stack.model.header.channels, side, side), np.float32)
         helper = blank if self._stack.model.pipeline.needs_guide else None
-        means = self._stack.planes.gather_statistics(blank, helper)
-        return [mean.numel() for mean in means[0]]
+        views = drain(self._stack.planes.iter_statistics(blank, helper))
+        return [mean.numel() for mean in views[0]]
 
     def statistics_windows(self) -> list[tuple[slice, slice]]:
         if not self.statistics_size:
@@ -261,24 +263,17 @@ class _NetworkWork(PlaneWork):
         if not self.statistics_size:
             return np.empty(0, np.float32)
         stack = self._own_stack()
-        parts = [
-            stack.prepare_part(read(window), number=number)
-            for window in self.statistics_windows()
-        ]
-        gathered = []
+        windows = [(read(window), None) for window in self.statistics_windows()]
         with _own_stream(stack.model):
-            for step in stack.passes:
-                images = np.stack([image[step] for image, _ in parts])
-                guides = [guide[step] for _, guide in parts if guide is not None]
-                views = stack.planes.gather_statistics(
-                    images, np.stack(guides) if guides else None
-                )
-                gathered += [
+            passes = drain(iter_statistics(stack, windows, number=number))
+            return np.concatenate(
+                [
                     mean.float().cpu().numpy().ravel()
+                    for views in passes
                     for means in views
                     for mean in means
                 ]
-        return np.concatenate(gathered)
+            )
 
     def apply(
         self,
@@ -288,44 +283,24 @@ class _NetworkWork(PlaneWork):
     ) -> NDArray[Any]:
         stack = self._own_stack()
         with _own_stream(stack.model):
-            if statistics is None or not self.statistics_size:
-                return _drained(stack, plane, number)
-            return self._apply_part(stack, plane, number, statistics)
+            shared = None
+            if statistics is not None and self.statistics_size:
+                shared = self._unpacked(statistics)
+            return drain(stack.iter_plane(plane, number=number, statistics=shared))
 
-    def _apply_part(
-        self,
-        stack: StackDenoiser,
-        part: NDArray[Any],
-        number: int,
-        statistics: NDArray[np.float32],
-    ) -> NDArray[Any]:
+    def _unpacked(self, statistics: NDArray[np.float32]) -> PlaneStatistics:
+        """What `statistics` was made from."""
         import torch
 
-        image, guide = stack.prepare_part(part, number=number)
-        result = np.empty(image.shape, np.float32)
-        vectors = np.split(statistics, len(stack.passes))
+        device = self._stack.model.device
         cuts = np.cumsum(self._sizes)[:-1]
-        for step, vector in zip(stack.passes, vectors, strict=True):
-            means = [
+        return [
+            [
                 [
-                    torch.from_numpy(mean.copy())[None, :, None, None].to(
-                        stack.model.device
-                    )
+                    torch.from_numpy(mean.copy())[None, :, None, None].to(device)
                     for mean in np.split(view, cuts)
                 ]
-                for view in np.split(vector, stack.planes.views)
+                for view in np.split(vector, self._stack.planes.views)
             ]
-            helper = None if guide is None else guide[step]
-            result[step] = stack.planes.denoise_part(image[step], helper, means)
-        return stack.restore_part(result, part, number=number)
-
-
-def _drained(stack: StackDenoiser, plane: NDArray[Any], number: int) -> NDArray[Any]:
-    """Run a plane's generator to its end."""
-    work = stack.iter_plane(plane, number=number)
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            result: NDArray[Any] = stop.value
-            return result
+            for vector in np.split(statistics, len(self._stack.passes))
+        ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_gradnet.events import Event
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
-    from napari_gradnet.inference.run import ModelChoice
+    from napari_gradnet.inference.run import Guided, ModelChoice
     from napari_gradnet.region import Region
     from napari_gradnet.samples import Samples
 
@@ -93,19 +93,45 @@ def iter_denoise_array(
     kept = inner(wanted, margin)
     frame = tuple(s for s, a in zip(kept, whole.axes, strict=True) if a in "YXS")
 
-    def read(number: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        index = sources[number]
+    def read_at(index: tuple[int | slice, ...]) -> Guided:
         plane = part.to_plane(np.asarray(array[index]))
         if helper is None:
             return plane, None
         return plane, part.to_plane(np.asarray(helper[index]))
 
+    def read(number: int) -> Guided:
+        return read_at(sources[number])
+
+    windows = [] if part.plane_shape == whole.plane_shape else _windows(stack, whole)
+
+    def read_windows(number: int) -> list[Guided]:
+        at = [whole.axes.index(letter) for letter in "YX"]
+        places = []
+        for window in windows:
+            place = list(sources[number])
+            for dimension, side in zip(at, window, strict=True):
+                place[dimension] = side
+            places.append(tuple(place))
+        return [read_at(place) for place in places]
+
     def write(number: int, plane: NDArray[Any]) -> None:
         result[goals[number]] = part.from_plane(plane)[frame]
 
     message = "; ".join(m for m in (guessed, chosen) if m)
-    yield from run_stack(stack, read, write, message)
+    shared = read_windows if windows else None
+    yield from run_stack(stack, read, write, message, shared)
     return result
+
+
+def _windows(stack: StackDenoiser, whole: ImageAxes) -> list[tuple[slice, slice]]:
+    """Windows of a plane whose statistics its parts share; none for BM3D as guide.
+
+    It would have to see the whole plane.
+    """
+    rows, columns = whole.plane_shape[:2]
+    if stack.guide_kind == "bm3d":
+        return []
+    return stack.planes.statistics_windows((rows, columns))
 
 
 class ArrayLike(Protocol):

@@ -169,15 +169,16 @@ def denoise_region(  # noqa: PLR0913 - the options of `denoise`
 ) -> NDArray[Any]:
     """Denoise a part of an image as `denoise` would in the whole.
 
-    The network sees a margin around the part; black, white and the noise are those of
-    the whole image. Networks with channel attention take their statistics from the
-    part.
+    The network sees a margin around the part; black, white, the noise and the
+    statistics of channel attention are those of the whole image. A guide by BM3D sees
+    the part alone.
 
     Parameters
     ----------
     image : array, 2 to 5 dimensions
         The whole image: numpy, dask or zarr. No more of it is read than a few planes
-        that stand for all, and the part.
+        that stand for all, and the part; for channel attention also its plane, or parts
+        of that where it is larger than 2**20 pixels.
     region : sequence of slice
         One a dimension of `image`.
     model, axes, device, precision, tile, ensemble, dtype, vst, nan, value_range

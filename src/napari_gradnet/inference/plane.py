@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_gradnet.errors import DeviceError
+from napari_gradnet.events import drain
 from napari_gradnet.inference.attention import (
     WINDOW,
     attention_modules,
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
 
     from napari_gradnet.inference.models import Model
 
+    #: Of each view, one mean an attention.
+    ViewMeans = Sequence[list[Tensor]]
+
 __all__ = ["PlaneDenoiser"]
 
 logger = logging.getLogger(__name__)
-
-_Result = TypeVar("_Result")
 
 #: Most memory that one forward pass may take on the CPU, bytes.
 CPU_BUDGET = 3 << 28
@@ -124,9 +126,12 @@ class PlaneDenoiser:
         return self.views * count_tiles(size, self.tile_for(size), self.alignment)
 
     def iter_plane(
-        self, plane: NDArray[np.float32], guide: NDArray[np.float32] | None = None
+        self,
+        plane: NDArray[np.float32],
+        guide: NDArray[np.float32] | None = None,
+        means: ViewMeans | None = None,
     ) -> Generator[None, None, NDArray[np.float32]]:
-        """Denoise a plane; yields after every tile.
+        """Denoise a plane, or a part of one; yields after every tile.
 
         Parameters
         ----------
@@ -135,6 +140,9 @@ class PlaneDenoiser:
             beyond as it is.
         guide : ndarray, shape (C, Y, X), optional
             Replaces the model's own guide.
+        means : sequence of list of Tensor, optional
+            What `iter_statistics` gave for the whole plane, of which `plane` is a part:
+            pixels nearer to a cut than `halo` are not exact.
 
         Returns
         -------
@@ -147,7 +155,7 @@ class PlaneDenoiser:
         """
         image, beyond = _part_outliers(_as_tensor(plane))
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
-        result = yield from self._iter_views(image, helper)
+        result = yield from self._iter_views(image, helper, means)
         return (result if beyond is None else result + beyond).numpy()
 
     def statistics_windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
@@ -156,12 +164,14 @@ class PlaneDenoiser:
             return []
         return sample_windows(size, self.alignment, self._window, self._whole)
 
-    def gather_statistics(
+    def iter_statistics(
         self,
         windows: NDArray[np.float32],
         guide: NDArray[np.float32] | None = None,
-    ) -> list[list[Tensor]]:
-        """Gather what all parts of one plane share: the means of channel attention.
+    ) -> Generator[None, None, ViewMeans]:
+        """Gather the means of channel attention, which all parts of a plane share.
+
+        Yields after every view.
 
         Parameters
         ----------
@@ -172,7 +182,7 @@ class PlaneDenoiser:
 
         Returns
         -------
-        list of list of Tensor
+        sequence of list of Tensor
             One list a view, one mean an attention.
         """
         helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
@@ -184,39 +194,23 @@ class PlaneDenoiser:
                 with self.model.lock, gathered_means(self.model.pipeline) as means:
                     self.run_network(turn(image, number), turned)
                 views.append(means)
+                yield
         return views
 
-    def denoise_part(
-        self,
-        part: NDArray[np.float32],
-        guide: NDArray[np.float32] | None = None,
-        means: Sequence[list[Tensor]] | None = None,
-    ) -> NDArray[np.float32]:
-        """Denoise a part of a plane, with the whole plane's statistics.
-
-        Parameters
-        ----------
-        part, guide : ndarray, shape (C, Y, X)
-            See `iter_plane`. Pixels nearer to a cut than `halo` are not exact.
-        means : sequence of list of Tensor, optional
-            What `gather_statistics` gave.
-        """
-        image, beyond = _part_outliers(_as_tensor(part))
-        helper = None if guide is None else _part_outliers(_as_tensor(guide))[0]
-        result = _run(self._iter_views(image, helper, means))
-        return (result if beyond is None else result + beyond).numpy()
-
     def denoise(
-        self, plane: NDArray[np.float32], guide: NDArray[np.float32] | None = None
+        self,
+        plane: NDArray[np.float32],
+        guide: NDArray[np.float32] | None = None,
+        means: ViewMeans | None = None,
     ) -> NDArray[np.float32]:
         """Run `iter_plane` to its end."""
-        return _run(self.iter_plane(plane, guide))
+        return drain(self.iter_plane(plane, guide, means))
 
     def _iter_views(
         self,
         image: Tensor,
         guide: Tensor | None,
-        means: Sequence[list[Tensor]] | None = None,
+        means: ViewMeans | None,
     ) -> Generator[None, None, Tensor]:
         """Average the results of all views; yields after every tile."""
         shared: Sequence[list[Tensor] | None] = means or [None] * self.views
@@ -349,13 +343,3 @@ def _batch(guide: Tensor | None) -> Tensor | None:
 
 def _as_tensor(image: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
-
-
-def _run(work: Generator[None, None, _Result]) -> _Result:
-    """Do all steps of some work and return what it returns."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            result: _Result = stop.value
-            return result

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_gradnet.events import Progress
 from napari_gradnet.inference.models import Model, choose_model, open_model
+from napari_gradnet.inference.statistics import iter_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.precision import Precision
     from napari_gradnet.inference.stack import StackDenoiser
 
-    ReadPlane = Callable[[int], tuple[NDArray[Any], NDArray[Any] | None]]
+    Guided = tuple[NDArray[Any], NDArray[Any] | None]
+    ReadPlane = Callable[[int], Guided]
+    ReadWindows = Callable[[int], Sequence[Guided]]
 
 __all__ = ["ModelChoice", "run_stack"]
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def run_stack(
     read: ReadPlane,
     write: Callable[[int, NDArray[Any]], None],
     message: str = "",
+    read_windows: ReadWindows | None = None,
 ) -> Generator[Progress, None, None]:
     """Denoise all planes of an image, one after the other.
 
@@ -81,6 +87,9 @@ def run_stack(
         Takes a plane's number and the denoised plane.
     message : str
         For the first event.
+    read_windows : callable, optional
+        Where `read` gives parts of planes: the `statistics_windows` of a plane and of
+        its guide.
 
     Yields
     ------
@@ -88,17 +97,30 @@ def run_stack(
         One a tile.
     """
     count = stack.axes.num_planes
-    total = count * stack.count_tiles()
-    done = 0
+    before = 0 if read_windows is None else len(stack.passes) * stack.planes.views
+    steps = before + stack.count_tiles()
+    total = count * steps
     yield Progress(0, total, "tile", message)
     for number in range(count):
-        work = stack.iter_plane(*read(number), number=number)
-        while True:
-            try:
-                next(work)
-            except StopIteration as stop:
-                write(number, stop.value)
-                break
-            done += 1
-            # tiles that were halved for want of memory count for one
-            yield Progress(min(done, total), total, "tile")
+        done = number * steps
+        shared = None
+        if read_windows is not None:
+            gather = iter_statistics(stack, read_windows(number), number=number)
+            shared = yield from _counted(gather, done, total)
+        plane, guide = read(number)
+        work = stack.iter_plane(plane, guide, number=number, statistics=shared)
+        write(number, (yield from _counted(work, done + before, total)))
+
+
+def _counted(
+    work: Generator[None, None, _Result], done: int, total: int
+) -> Generator[Progress, None, _Result]:
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            result: _Result = stop.value
+            return result
+        done += 1
+        # tiles that were halved for want of memory count for one
+        yield Progress(min(done, total), total, "tile")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_gradnet.inference.models import Model
     from napari_gradnet.inference.options import StackOptions
     from napari_gradnet.inference.scaling import Scaling
+    from napari_gradnet.inference.statistics import PlaneStatistics
 
 __all__ = ["StackDenoiser", "no_guide_message"]
 
@@ -126,8 +127,9 @@ class StackDenoiser:
         guide: NDArray[Any] | None = None,
         *,
         number: int = 0,
+        statistics: PlaneStatistics | None = None,
     ) -> Generator[None, None, NDArray[Any]]:
-        """Denoise a plane; yields after every tile.
+        """Denoise a plane, or a part of one; yields after every tile.
 
         Parameters
         ----------
@@ -137,6 +139,8 @@ class StackDenoiser:
             In the image's units; replaces the model's own guide.
         number : int
             Of the plane in the image, which says its channel.
+        statistics : sequence, optional
+            Of the whole plane, where `plane` is a part of it: see `iter_statistics`.
 
         Returns
         -------
@@ -150,11 +154,19 @@ class StackDenoiser:
         """
         image, helper = self.prepare_part(plane, guide, number=number)
         result = np.empty(image.shape, np.float32)
-        for part in self.passes:
+        for turn, part in enumerate(self.passes):
             result[part] = yield from self.planes.iter_plane(
-                image[part], None if helper is None else helper[part]
+                image[part],
+                None if helper is None else helper[part],
+                None if statistics is None else statistics[turn],
             )
         return self.restore_part(result, plane, number=number)
+
+    @property
+    def guide_kind(self) -> str:
+        """What guides where no image does: see `bundle.GuideHeader`."""
+        header = self.model.header
+        return self.options.guide or (header.guide.kind if header.guide else "network")
 
     @property
     def passes(self) -> list[slice]:
@@ -275,8 +287,7 @@ class StackDenoiser:
         return out
 
     def _own_guide(self, image: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        header = self.model.header
-        kind = self.options.guide or (header.guide.kind if header.guide else "network")
+        kind = self.guide_kind
         if kind == "network":
             return None
         if kind == "noisy":
@@ -292,7 +303,7 @@ class StackDenoiser:
             naive = denoise_plane(last if rgb else last[..., 0], "bm3d", sigma)
             return naive.astype(np.float32).reshape(last.shape).transpose(2, 0, 1)
         msg = (
-            f"model {header.name!r} was trained with the clean image as its "
+            f"model {self.model.header.name!r} was trained with the clean image as its "
             "guide (an upper bound, not a denoiser): give guide=..."
         )
         raise ModelError(msg)

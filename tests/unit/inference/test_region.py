@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ import pytest
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
+from napari_gradnet.bundle import load_model, save_model
 from napari_gradnet.errors import InputError
+from napari_gradnet.inference import statistics
+from napari_gradnet.inference.attention import attention_modules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +48,66 @@ def test_part_is_the_part_of_the_whole(
     assert part.shape == (2, 29, 67)
     np.testing.assert_allclose(part, whole[region], rtol=1e-4)
     assert not np.allclose(part, image[region])
+
+
+def awake(path: Path) -> Path:
+    """Let no layer of the channel attentions be dead."""
+    pipeline, header = load_model(path)
+    for module in attention_modules(pipeline):
+        for weight in module.parameters():
+            weight.data.abs_()
+    save_model(path, pipeline, header)
+    return path
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+@pytest.mark.parametrize("whole_pixels", [1000, 1 << 20])
+def test_channel_attention_is_that_of_the_whole(
+    folder: Path,
+    rng: np.random.Generator,
+    ensemble: bool,
+    whole_pixels: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("WHOLE_PIXELS", whole_pixels), ("WINDOW", 32)):
+        monkeypatch.setattr(f"napari_gradnet.inference.attention.{name}", value)
+    path = awake(write_tiny_model(folder, "grey-attention"))
+    image = counts(rng, (3, 90, 110))
+    image[:, :40, :40] += 3000
+    options: dict[str, Any] = {"axes": "ZYX", "vst": False, "dtype": "float32"}
+    options |= {"value_range": (0, 5000), "ensemble": ensemble, "tile": 50}
+    whole = api.denoise(image, path, **options)
+    region = np.s_[1:3, 60:80, 60:75]
+    part = api.denoise_region(image, region, path, **options)
+    span = float(np.ptp(whole))
+    assert np.abs(part - whole[region]).max() <= 1e-5 * span
+    # the far corner shows
+    image[:, :40, :40] -= 3000
+    other = api.denoise_region(image, region, path, **options)
+    assert np.abs(other - part).max() > 1e-3 * span
+
+
+def test_a_plane_is_looked_through_once(
+    folder: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "_kept", OrderedDict())
+    path = write_tiny_model(folder, "grey-attention")
+    image = counts(rng, (3, 60, 70))
+    events: list[Any] = []
+    part = partial(
+        api.denoise_region, image, model=path, axes="ZYX", on_event=events.append
+    )
+    first = part(np.s_[1:2, 10:30, 10:30])
+    assert [event.done for event in events] == [0, 1, 2]
+    events.clear()
+    np.testing.assert_array_equal(part(np.s_[1:2, 10:30, 10:30]), first)
+    assert [event.done for event in events] == [0, 2]
+    part(np.s_[1:2, 30:50, 10:30])
+    assert len(statistics._kept) == 1
+    image[1, 50, 60] += 1
+    part(np.s_[1:2, 30:50, 10:30])
+    part(np.s_[2:3, 30:50, 10:30])
+    assert len(statistics._kept) == 3
 
 
 @pytest.mark.parametrize("stop", [39, 40, 41])

@@ -8,6 +8,7 @@ import torch
 from tests.unit.inference.planes import Models, opened, plain, plane
 
 from napari_gradnet.errors import DeviceError
+from napari_gradnet.events import drain
 from napari_gradnet.inference.plane import PlaneDenoiser
 
 
@@ -129,14 +130,14 @@ def test_parts_of_volumes_shrink_their_tiles_too(
     model = opened(models, "color")
     image = plane(model, (150, 130))
     denoiser = PlaneDenoiser(model)
-    means = denoiser.gather_statistics(image[None])
-    expected = denoiser.denoise_part(image, means=means)
+    means = drain(denoiser.iter_statistics(image[None]))
+    expected = denoiser.denoise(image, means=means)
     Memory(100 * 100, OUT_OF_MEMORY[0]).install(monkeypatch)
     with pytest.warns(RuntimeWarning, match="out of memory with tiles of 150 pixels"):
-        found = denoiser.denoise_part(image, means=means)
+        found = denoiser.denoise(image, means=means)
     assert np.allclose(found, expected, atol=1e-5)
     with pytest.raises(DeviceError, match="cpu is out of memory for a plane's stat"):
-        denoiser.gather_statistics(image[None])
+        drain(denoiser.iter_statistics(image[None]))
 
 
 def test_another_error_is_not_taken_for_lack_of_memory(
