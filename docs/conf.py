@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
 
 from napari_gradnet import __version__, api
 from napari_gradnet.cli import COMMANDS
+from napari_gradnet.config.training import Experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
 
 HERE = Path(__file__).parent
 
@@ -107,6 +117,72 @@ def write_recipes() -> str:
     return "\n".join(["| recipe | what it is |", "|---|---|", *rows]) + "\n"
 
 
+def write_options() -> str:
+    """List all that a training's configuration may say."""
+    parts = ["# Options of a training\n", "What its configuration may say."]
+    for path, model in _configurations(Experiment, ""):
+        fields = dict(model.model_fields)
+        title = f"`{path}`" if path else "At the top"
+        if path and (tag := next((t for t in ("kind", "name") if t in fields), None)):
+            title += f", `{tag}: {fields.pop(tag).default}`"
+        about = inspect.cleandoc(model.__doc__ or "").partition("\n\n")[0]
+        parts.append(f"\n## {title}\n\n{about}\n")
+        if not fields:
+            continue
+        parts.append("| option | default | what it is |\n|---|---|---|")
+        parts += [
+            f"| `{name}` | {_default(field)} | {_explained(field)} |"
+            for name, field in fields.items()
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def _configurations(
+    model: type[BaseModel], path: str
+) -> Iterator[tuple[str, type[BaseModel]]]:
+    """A configuration and those inside it, each once."""
+    found: dict[type[BaseModel], str] = {}
+    waiting = [(path, model)]
+    while waiting:
+        path, model = waiting.pop(0)
+        if model in found:
+            continue
+        found[model] = path
+        for name, field in model.model_fields.items():
+            inner = f"{path}.{name}".lstrip(".")
+            waiting += [(inner, kind) for kind in _models(field.annotation)]
+    return ((path, model) for model, path in found.items())
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if isinstance(field.default, BaseModel):
+        return "see below"
+    value = field.default
+    return f"`{json.dumps(list(value) if isinstance(value, tuple) else value)}`"
+
+
+def _explained(field: FieldInfo) -> str:
+    words = [f"`{value}`" for value in _choices(field.annotation)]
+    parts = [field.description or "", ", ".join(words)]
+    return " One of: ".join(part for part in parts if part).replace("|", "\\|")
+
+
+def _choices(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [str(value) for value in get_args(annotation)]
+    kinds = [_choices(part) for part in get_args(annotation)]
+    return next((kind for kind in kinds if kind), [])
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
     if not path.exists() or path.read_text("utf-8") != text:
@@ -115,5 +191,6 @@ def _write(path: Path, text: str) -> None:
 
 _write(HERE / "reference" / "api.md", write_api())
 _write(HERE / "reference" / "commands.md", write_commands())
+_write(HERE / "reference" / "training.md", write_options())
 _write(HERE / "_generated" / "recipes.md", write_recipes())
 exclude_patterns.append("_generated")

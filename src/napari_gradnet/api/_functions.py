@@ -39,8 +39,8 @@ def gradient(
     Returns
     -------
     ndarray, shape of `image`
-        float32 (float64 for float64 input), in the units of `image`. Alpha is as it
-        was.
+        float32 (float64 for float64 and integers of 32 bits or more), in the units of
+        `image`. Alpha is as it was.
 
     Raises
     ------

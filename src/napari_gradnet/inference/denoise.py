@@ -47,9 +47,9 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
     image : array, 2 to 5 dimensions
         numpy, dask or zarr; integers or floating point, any units. Planes are read one
         at a time.
-    model : str or Path
-        ``"auto"`` (by colour or grey), a packaged model's name (`list_models`) or a
-        model file.
+    model : str, Path or Model
+        ``"auto"`` (by colour, grey or counts), a packaged model's name (`list_models`),
+        a model file, or what `open_model` gave.
     axes : str, optional
         One letter a dimension, for example ``"TZCYX"`` or ``"YXS"`` (S: the samples of
         RGB or RGBA). Guessed from the shape when not given, and said so.
@@ -73,7 +73,8 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
     vst : bool or "auto"
         Stabilise the variance of counts with the generalised Anscombe transform before
         the network, and invert it exactly; ``auto`` where the noise depends on the
-        signal. Colour photos are left as they are by ``auto``.
+        signal and the model was not trained on counts as they are (the packaged grey
+        ones were, but for ``dncnn-gray``). ``auto`` leaves colour photos as they are.
     nan : {"raise", "keep"}
         Refuse NaN and infinity, or fill them from the nearest pixel for the network and
         put them back.

@@ -60,7 +60,7 @@ def naive_denoise(  # noqa: PLR0913 - the options of the public function
         Integer or floating-point numbers in any units, all finite. RGB(A) samples are
         denoised together and alpha is passed through; channels (C) one by one.
     method : str
-        One of `list_methods`. ``bm3d`` is for non-commercial use only.
+        One of `list_naive_methods`. ``bm3d`` is for non-commercial use only.
     sigma : float or three of them, optional
         Noise standard deviation in the units of `image`, of all or of each RGB sample.
         Where not given it is estimated, once for each channel over the whole stack.

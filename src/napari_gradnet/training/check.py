@@ -86,8 +86,10 @@ def check_training(
 
     Parameters
     ----------
-    config, overrides, arrays
+    config, arrays
         See `train`.
+    overrides : mapping, optional
+        Values by dotted path, such as ``{"training.num_epochs": 5}``.
 
     Raises
     ------

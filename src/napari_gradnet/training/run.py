@@ -97,6 +97,13 @@ def iter_train(
 ) -> Generator[Event, None, Path]:
     """Do the work of `train` as a generator of events.
 
+    Parameters
+    ----------
+    config, folder, resume, arrays
+        See `train`.
+    overrides : mapping, optional
+        See `check_training`.
+
     Returns
     -------
     Path
