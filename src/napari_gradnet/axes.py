@@ -239,7 +239,11 @@ def resolve_axes(
         raise AxesError(msg)
     shape = tuple(int(k) for k in shape)
     if axes is not None:
-        return ImageAxes(axes.upper(), shape), ""
+        given: object = axes
+        if not isinstance(given, str):
+            msg = f"axes={given!r} must be a text with one letter a dimension: 'ZYX'"
+            raise AxesError(msg)
+        return ImageAxes(given.upper(), shape), ""
     guess = guess_axes(shape)
     message = ""
     if len(shape) > 2:

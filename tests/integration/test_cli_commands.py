@@ -13,7 +13,7 @@ from tests.integration.command_line import counts, names, run
 
 from napari_gradnet import api, bundle
 from napari_gradnet.cli import main
-from napari_gradnet.errors import InputError
+from napari_gradnet.errors import FileFormatError, InputError
 from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.naive import naive_denoise
 
@@ -180,6 +180,19 @@ def test_demo(tmp_path: Path, color: str, capsys: pytest.CaptureFixture[str]) ->
     with Image.open(out) as picture:
         assert picture.size == (4 * 456 + 8, 300 + 24 + 8)
     assert names(tmp_path) == ["demo.png"]
+
+
+def test_demo_tells_at_once_what_cannot_be_written(
+    tmp_path: Path, color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "no" / "a.png"
+    assert run("demo", "-o", missing, "--model", "no such model") == 1
+    assert "does not exist: create it first" in capsys.readouterr().err
+    with pytest.raises(FileFormatError, match="is a folder: name a file in it"):
+        api.demo(tmp_path, model="no such model")
+    with pytest.raises(InputError, match="sigma=-3 must be at least 0"):
+        api.demo(tmp_path / "a.png", model=color, sigma=-3)
+    assert names(tmp_path) == []
 
 
 def test_naive_estimates_noise_once_for_a_stack(tmp_path: Path) -> None:

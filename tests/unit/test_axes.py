@@ -150,3 +150,8 @@ def test_spread_planes_covers_every_channel():
     image = ImageAxes("TCYX", (40, 2, 4, 4))
     spread = image.spread_planes(4)
     assert spread == {0: [0, 26, 52, 78], 1: [1, 27, 53, 79]}
+
+
+def test_axes_are_a_text() -> None:
+    with pytest.raises(AxesError, match=r"axes=\('Y', 'X'\) must be a text"):
+        resolve_axes((4, 5), ("Y", "X"))  # type: ignore[arg-type]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_gradnet.data.sheet import write_sheet
+from napari_gradnet.errors import InputError
 from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.inference.accuracy import noisy_image
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.device import describe_device
 from napari_gradnet.inference.models import choose_model, open_model
+from napari_gradnet.io import PartialFile
 from napari_gradnet.metrics import psnr
 
 if TYPE_CHECKING:
@@ -79,10 +81,15 @@ def demo(
     Raises
     ------
     GradNetError
-        See `denoise`.
+        See `denoise`; also where `output` cannot be written or `sigma` is negative.
     """
     from skimage.data import chelsea
 
+    path = Path(output)
+    PartialFile(path, None, overwrite=True).discard()  # told before the work
+    if not sigma >= 0:
+        msg = f"sigma={sigma!r} must be at least 0"
+        raise InputError(msg)
     clean = (chelsea()[:300, :448] / 255).astype(np.float32)
     noisy = noisy_image(clean, sigma, seed=0)
     if model == "auto":
@@ -92,7 +99,6 @@ def demo(
     denoised = denoise(noisy, opened, axes="YXS", value_range=(0, 1))
     seconds = time.perf_counter() - began
     gradient = sobel_gradient(denoised, plane_axes=(0, 1)).max(-1)
-    path = Path(output)
     pictures = {
         f"noisy, {psnr(noisy, clean):.2f} dB": noisy,
         f"{opened.header.name}, {psnr(denoised, clean):.2f} dB": denoised,

@@ -195,7 +195,7 @@ class _Block:
             letters, core, self.axes.shape, chunk.shape, strict=True
         ):
             wide[letter], kept[letter] = slice(None), slice(None)
-            if letter in "YX" and size != length:
+            if letter in "YX" and size != part.stop - part.start:
                 read = self.context.around(part, length)
                 first = max(0, part.start - self.depth)
                 wide[letter] = slice(read.start - first, read.stop - first)

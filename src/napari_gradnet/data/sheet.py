@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_gradnet.io import explain_write_error
 from napari_gradnet.values import cast_values
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, NDArray[np.floating]]]) 
         PNG, or JPEG where its name ends so.
     rows : sequence of mapping of str to ndarray, shape (Y, X) or (Y, X, 3)
         Titles and their pictures in [0, 1]; all of one size.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -46,7 +52,8 @@ def write_sheet(path: Path, rows: Sequence[Mapping[str, NDArray[np.floating]]]) 
     kind = "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG"
     temporary = path.with_name(f".{path.name}.part")
     try:
-        sheet.save(temporary, format=kind, optimize=True, quality=85)
-        temporary.replace(path)
+        with explain_write_error(path):
+            sheet.save(temporary, format=kind, optimize=True, quality=85)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

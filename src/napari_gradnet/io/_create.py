@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_gradnet.errors import InputError
 from napari_gradnet.io import _jpeg, _png
+from napari_gradnet.io._alpha import is_premultiplied, separate
 from napari_gradnet.io._base import ImageSource, Sink, join_messages
 from napari_gradnet.io._exif import orientation_exif
 from napari_gradnet.io._partial import PartialFile, explain_write_error
@@ -258,12 +259,15 @@ def _make_sink(
         icc = source.keyframe.tags.valueof(34675)
     text = json.dumps(dict(record), default=str)
     axes = picture_axes(source)
-    black, white_note = find_black(source)
+    black, white_note = find_black(source, dtype)
+    premultiplied = is_premultiplied(source)
     turned = source.orientation if source.orientation != 1 else 0
 
     def encode(picture: NDArray[Any]) -> bytes:
         if black is not None:
             picture = invert(picture, black)
+        if premultiplied:
+            picture = separate(picture)
         if kind == "png":
             chunks = [(b"eXIf", orientation_exif(turned))] if turned else []
             if isinstance(source, _png.PngSource):

@@ -71,7 +71,7 @@ class PartialFile:
     ----------
     path : Path
         The final name. A symbolic link is followed, so that its target is replaced.
-    source : Path
+    source : Path, optional
         The file that is read. Writing onto it is refused even with `overwrite`, by
         whatever name (symbolic or hard link), since it is the user's only original.
     overwrite : bool
@@ -83,7 +83,7 @@ class PartialFile:
         `path` exists, is a folder, is the input, or its folder cannot be written.
     """
 
-    def __init__(self, path: Path, source: Path, *, overwrite: bool) -> None:
+    def __init__(self, path: Path, source: Path | None, *, overwrite: bool) -> None:
         self.path = path
         self._overwrite = overwrite
         with explain_write_error(path):
@@ -99,9 +99,9 @@ class PartialFile:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
             os.close(os.open(self.temporary, flags, 0o666))
 
-    def _check(self, source: Path) -> None:
+    def _check(self, source: Path | None) -> None:
         path = self.path
-        if path.exists() and path.samefile(source):
+        if source is not None and path.exists() and path.samefile(source):
             msg = f"{path} is the input {source} itself: choose another output name"
             raise FileFormatError(msg)
         if path.is_dir():

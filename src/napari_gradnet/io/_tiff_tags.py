@@ -29,6 +29,8 @@ __all__ = ["TagWriter", "record_text", "software_name"]
 _KEPT_TAGS = {269, 271, 272, 274, 285, 286, 287, 297, 306, 315, 316, 333, 700}
 _KEPT_TAGS |= {33432, 33550, 33723, 33922, 34264, 34735, 34736, 34737}
 _KEPT_TAGS |= {42112, 42113, 51123}
+#: Places of further tags in the file: EXIF and GPS.
+_EXIF_TAGS = (34665, 34853)
 
 
 def record_text(record: Mapping[str, Any]) -> str:
@@ -121,6 +123,8 @@ class TagWriter:
     def first_page(self) -> PageTags:
         """Tags of the first page, the record among them."""
         extra = self._kept(self.source.keyframe)
+        if any(code in self.source.keyframe.tags for code in _EXIF_TAGS):
+            self.notes.append("the EXIF data of the TIFF are not kept")
         raw = self._raw(self.source.keyframe, 305) or b""
         before = raw.decode("utf-8", "replace")
         now = software_name(self.record)

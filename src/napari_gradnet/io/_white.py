@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["find_black", "invert"]
 
 
-def find_black(source: ImageSource) -> tuple[int | None, str]:
+def find_black(source: ImageSource, dtype: np.dtype[Any]) -> tuple[int | None, str]:
     """Find the value of black in a file in which 0 is white.
+
+    Parameters
+    ----------
+    source : ImageSource
+        What was read.
+    dtype : numpy.dtype
+        Of the pixels that are written: integers were cut to its range.
 
     Returns
     -------
@@ -35,6 +42,8 @@ def find_black(source: ImageSource) -> tuple[int | None, str]:
     if source.dtype.kind != "u":
         return None, f"0 is white in the file: its {source.dtype.name} are not inverted"
     black = 2 ** int(np.max(source.keyframe.bitspersample)) - 1
+    if dtype.kind != "f":
+        black = min(black, int(np.iinfo(dtype).max))
     return black, f"0 is white in the file: values are written as {black} minus value"
 
 

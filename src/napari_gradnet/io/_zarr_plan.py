@@ -162,7 +162,7 @@ def plan_volume(
     steps = record.get("steps") or [record]
     black, note = None, ""
     if not any(step.get("operation") == "gradient" for step in steps):
-        black, note = find_black(source)
+        black, note = find_black(source, dtype)
     return VolumePlan(
         image.version,
         letters,

@@ -52,6 +52,23 @@ def test_equal_to_the_whole_everywhere(
         assert np.abs(got - whole).max() <= 1e-5 * np.ptp(whole)
 
 
+@pytest.mark.parametrize("model", ["grey", "grey-unshuffle"])
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_a_last_chunk_as_long_as_the_context(
+    models: dict[str, Path], model: str, axis: int
+) -> None:
+    """With it the chunk before is as long as the whole axis."""
+    image = np.random.default_rng(0).integers(0, 4000, (70, 66)).astype(np.uint16)
+    whole = api.denoise(image, models[model], axes="YX", device="cpu")
+    length = image.shape[axis]
+    for last in range(1, 20):
+        chunks = [[n] for n in image.shape]
+        chunks[axis] = [length - last, last]
+        chunks = tuple(tuple(sizes) for sizes in chunks)
+        got = compute(image, chunks, models[model], axes="YX")
+        np.testing.assert_array_equal(got, whole)
+
+
 def test_integers_come_back_as_integers(
     models: dict[str, Path], stack: np.ndarray
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from tests.unit.io.copying import copy
 
 from napari_gradnet.errors import FileFormatError
@@ -119,6 +120,23 @@ def test_rgba_and_colour_profile(tmp_path, rng):
         assert page.tags["XResolution"].value == (300, 1)
         assert page.tags["ResolutionUnit"].value == 2
         np.testing.assert_array_equal(new.asarray(), data)
+
+
+def test_premultiplied_alpha_is_divided_out_for_png(tmp_path):
+    path = tmp_path / "in.tif"
+    data = np.array([[[100, 50, 25, 128], [200, 100, 50, 255], [9, 0, 0, 0]]], "u1")
+    tifffile.imwrite(
+        path, data, photometric="rgb", extrasamples=["assocalpha"], metadata=None
+    )
+    copy(path, tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as new:
+        assert new.pages[0].extrasamples == (1,)
+        np.testing.assert_array_equal(new.asarray(), data)
+    copy(path, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as new:
+        got = np.asarray(new)
+    expected = [[[199, 100, 50, 128], [200, 100, 50, 255], [9, 0, 0, 0]]]
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_palette_becomes_rgb(tmp_path, rng):

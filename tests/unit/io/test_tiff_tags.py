@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import tifffile
+from PIL import Image
 from tests.unit.io.copying import copy
 
 #: ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams
@@ -31,3 +32,13 @@ def test_geotiff_stays_where_it_is(tmp_path):
             value = old.pages[0].tags.valueof(code)
             assert value is not None
             assert new.pages[0].tags.valueof(code) == value
+
+
+def test_lost_exif_is_told(tmp_path):
+    path, out = tmp_path / "in.tif", tmp_path / "out.tif"
+    exif = Image.Exif()
+    exif[271] = "maker"
+    exif.get_ifd(0x8769)[36867] = "2024:01:01 00:00:00"
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(path, exif=exif.tobytes())
+    _, message = copy(path, out)
+    assert message == "the EXIF data of the TIFF are not kept"

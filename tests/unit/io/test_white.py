@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 from tests.unit.io.copying import copy
 
-from napari_gradnet.io import open_image
+from napari_gradnet.io import open_image, write_like
 from napari_gradnet.io.volumes import (
     ZarrLayout,
     ZarrVolume,
@@ -46,6 +46,17 @@ def test_the_stored_bits_tell_what_black_is(tmp_path: Path) -> None:
     copy(path, out)
     with open_image(out) as source:
         np.testing.assert_array_equal(source.read_plane(0), 4095 - data)
+
+
+def test_a_narrower_type_is_cut_before(tmp_path: Path) -> None:
+    path, out = tmp_path / "in.tif", tmp_path / "out.png"
+    data = np.array([[50, 199, 3000]], np.uint16)
+    tifffile.imwrite(path, data, photometric="miniswhite", metadata=None)
+    with open_image(path) as source:
+        cut = source.read_plane(0).clip(0, 255).astype(np.uint8)
+        message = write_like(source, out, [cut], dtype="uint8", record={})
+    assert "written as 255 minus value" in message
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), [[205, 56, 0]])
 
 
 def test_a_tiff_goes_on_to_say_so(path: Path) -> None:
