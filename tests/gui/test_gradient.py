@@ -144,6 +144,7 @@ def test_live_preview_follows_the_plane(
     with qtbot.waitSignal(widget.job.ended, timeout=TIMEOUT):
         widget.live.setChecked(True)
     preview = viewer.layers["cells preview"]
+    preview_shape = preview.data.shape
     with qtbot.waitSignal(widget.job.ended, timeout=TIMEOUT):
         viewer.dims.set_current_step(0, 3)
     assert viewer.layers["cells preview"] is preview
@@ -151,8 +152,26 @@ def test_live_preview_follows_the_plane(
     assert preview.data_to_world((0, 0, 0))[0] == 3
     qtbot.wait(400)  # showing it sets off no other one
     assert len(runs) == 2
+    with qtbot.waitSignal(widget.job.ended, timeout=TIMEOUT):
+        widget.axes.set_axes("YZX")  # the plane is that of the other two now
+    assert viewer.layers["cells preview"].data.shape != preview_shape
     widget.live.setChecked(False)
     qtbot.wait(400)
+
+
+def test_axes_that_do_not_agree_on_colours_are_refused(
+    qtbot: QtBot, viewer: ViewerModel, photo: NDArray[Any], messages: list[str]
+) -> None:
+    viewer.add_image(photo[:40, :50], rgb=False, name="channels last")
+    viewer.add_image(photo[:40, :50], rgb=True, name="colours")
+    widget = GradientWidget(viewer)
+    qtbot.addWidget(widget)
+    for name, axes in (("channels last", "YXS"), ("colours", "YXC")):
+        widget.layers.set_layer(viewer.layers[name])
+        widget.axes.set_axes(axes)
+        widget.run()
+        assert f"the axes {axes} and the layer do not agree" in messages[-1]
+        assert not widget.job.running
 
 
 def test_before_and_after_stand_side_by_side(

@@ -13,6 +13,7 @@ from tests.gui.test_denoise import Watched, open_widget, run
 
 from napari_gradnet import api
 from napari_gradnet.axes import ImageAxes
+from napari_gradnet.errors import GradNetError
 from napari_gradnet.widgets._layers import METADATA_KEY
 from napari_gradnet.widgets._lazy_planes import LazyPlanes
 from napari_gradnet.widgets._task import LAZY
@@ -191,3 +192,5 @@ def test_guides_are_refused(
     widget.run()
     assert "the model's own guide" in messages[-1]
     assert not widget.job.running
+    with pytest.raises(GradNetError, match="the model's own guide"):
+        widget.python_script()

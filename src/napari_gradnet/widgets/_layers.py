@@ -142,7 +142,9 @@ def view_region(layer: Image, dims: Dims, axes: str) -> Region:
     # a dimension's are zero before it is drawn, and wrong in a viewer of other units
     drawn = np.asarray(corners.any(axis=0) & np.allclose(factors, 1))
     if layer.multiscale:
-        corners = corners * layer.downsample_factors[layer.data_level]
+        # the last corner is a pixel of that level, with all its finer ones
+        steps = layer.downsample_factors[layer.data_level]
+        corners = np.stack([corners[0] * steps, (corners[1] + 1) * steps - 1])
     region = []
     for d, length in enumerate(shape):
         first, last = corners[0, d], corners[1, d]

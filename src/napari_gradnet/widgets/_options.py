@@ -109,22 +109,25 @@ def _index(region: Region) -> str:
     return ", ".join(f"{s.start}:{s.stop}" for s in region)
 
 
-def _output(path: str) -> str:
+def _output(options: DenoiseOptions, path: str) -> str:
     source = Path(path)
-    return str(source.with_name(f"{source.stem}-denoised{source.suffix}"))
+    suffix = source.suffix
+    if options.dtype != "same" and suffix.lower() not in (".tif", ".tiff"):
+        suffix = ".tif"  # pictures hold integers
+    return str(source.with_name(f"{source.stem}-denoised{suffix}"))
 
 
 def file_script(options: DenoiseOptions, path: str) -> str:
     """Write a script that denoises a file into one beside it."""
     return (
         "from napari_gradnet import api\n\n"
-        f"api.denoise_file({path!r}, {_output(path)!r}{_arguments(options)})\n"
+        f"api.denoise_file({path!r}, {_output(options, path)!r}{_arguments(options)})\n"
     )
 
 
 def command_line(options: DenoiseOptions, path: str) -> str:
     """Write the shell command that denoises a file into one beside it."""
-    words = ["gradnet", "denoise", path, "-o", _output(path)]
+    words = ["gradnet", "denoise", path, "-o", _output(options, path)]
     for name, value in options.changed().items():
         if name == "ensemble":
             words.append("--ensemble" if value else "--no-ensemble")

@@ -91,6 +91,7 @@ class BatchWidget(Form):
             return
         self.table.begin()
         self.log.clear()
+        self.form.restart.setChecked(False)  # what this run finishes is not begun anew
         self.bar.begin("Looking for files")
         self.job.start(_iter_files(options))
 

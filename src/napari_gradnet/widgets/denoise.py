@@ -165,12 +165,15 @@ class DenoiseWidget(LayerWidget):
         box = self.advanced.guide
         return box.layer if box is not None and box.isEnabled() else None
 
+    def _check_lazy(self) -> None:
+        if self._guide() is not None or self.options().guide is not None:
+            msg = "planes that are denoised when shown take the model's own guide"
+            raise GradNetError(msg)
+
     def _make_run(self, image: Any, region: Region | None) -> Run:
         guide = self._guide()
         if region is None and self.scope.currentText() == LAZY:
-            if guide is not None or self.options().guide is not None:
-                msg = "planes that are denoised when shown take the model's own guide"
-                raise GradNetError(msg)
+            self._check_lazy()
             return LazyRun(image, self.options())
         run = DenoiseRun(
             image, self.options(), region, None if guide is None else full_data(guide)
@@ -203,7 +206,8 @@ class DenoiseWidget(LayerWidget):
         Raises
         ------
         GradNetError
-            There is no layer, or no rectangle though one is wanted.
+            There is no layer, or no rectangle though one is wanted; or a guide for
+            planes that are denoised when shown.
         """
         layer = self._require_layer()
         options = self.options()
@@ -211,6 +215,8 @@ class DenoiseWidget(LayerWidget):
         guide = self._guide()
         path = layer.source.path
         lazy = self.scope.currentText() == LAZY
+        if lazy:
+            self._check_lazy()
         from_file = (
             not lazy and region is None and guide is None and options.guide is None
         )

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout
 from superqt import QLabeledDoubleSlider
 
+from napari_gradnet.errors import GradNetError
 from napari_gradnet.gradient import GradientKind
 from napari_gradnet.quality import EPSILON
 from napari_gradnet.widgets._fields import form_layout
@@ -104,6 +105,7 @@ class GradientWidget(LiveWidget):
         column.addStretch()
         self.kinds.currentTextChanged.connect(self._on_kind)
         self.threshold.valueChanged.connect(self._on_form)
+        self.axes.changed.connect(self._on_form)
         remember_fields("gradient", kind=self.kinds, threshold=self.threshold)
         self._on_kind(self.kinds.currentText())
 
@@ -125,6 +127,13 @@ class GradientWidget(LiveWidget):
 
     def _make_run(self, image: Any, region: Region | None) -> Run:
         kind, axes = self.kinds.currentText(), self.axes.axes
+        layer = self.layers.layer
+        if layer is not None and ("S" in axes) != layer.rgb:
+            msg = (
+                f"the axes {axes} and the layer do not agree on colours: S stands for "
+                "the samples of layers that napari shows as RGB"
+            )
+            raise GradNetError(msg)
         if kind == TEXTURE:
             return TextureRun(image, axes, round(self.threshold.value(), 2), region)
         run = GradientRun(image, axes, kind, region)

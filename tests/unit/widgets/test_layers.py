@@ -61,7 +61,8 @@ def test_region_of_a_pyramid_is_at_full_resolution() -> None:
     assert layer.data_level == 1
     assert full_data(layer).shape == (64, 64)
     region = view_region(layer, viewer.dims, "YX")
-    assert region == (slice(4, 21), slice(8, 63))
+    # pixel 10 of the second level is the pixels 20 and 21 of the first
+    assert region == (slice(4, 22), slice(8, 64))
 
 
 def test_rows_that_are_not_displayed_are_taken_whole() -> None:

@@ -79,6 +79,11 @@ def test_command_line_quotes_and_uses_the_options_of_the_program() -> None:
         "--range 1.5 900.0"
     )
     assert command_line(DenoiseOptions(vst=True), "a.png").endswith("--vst on")
+    floats = DenoiseOptions(dtype="float32")
+    assert command_line(floats, "a.png") == (
+        "gradnet denoise a.png -o a-denoised.tif --dtype float32"
+    )
+    assert "'a.b-denoised.TIFF'" in file_script(floats, "a.b.TIFF")
     assert command_line(DenoiseOptions(ensemble=False), "a.png").endswith(
         " --no-ensemble"
     )
