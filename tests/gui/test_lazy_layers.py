@@ -141,6 +141,17 @@ def test_the_removed_noise_computes_the_plane_on_the_screen(
     viewer.dims.set_current_step(0, 9)
     qtbot.waitUntil(lambda: lazy.visible, timeout=TIMEOUT)
     press(qtbot, widget.noise)
-    assert "noisy removed noise" in viewer.layers
+    removed = viewer.layers["noisy removed noise"]
     assert len(counted.seen) == 2
+    qtbot.waitUntil(lambda: removed.visible, timeout=TIMEOUT)
+    lazy.visible = False
+    counted.gate.clear()
+    viewer.dims.set_current_step(0, 11)
+    assert not removed.visible  # the GUI thread does not wait for it
+    counted.gate.set()
+    qtbot.waitUntil(lambda: removed.visible, timeout=TIMEOUT)
+    noisy = viewer.layers["noisy"].data[11]
+    np.testing.assert_array_equal(
+        removed._slice.image.raw, noisy - counted.values[11] * 2.0
+    )
     viewer.layers.clear()

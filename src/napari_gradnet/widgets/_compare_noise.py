@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QHBoxLayout
 
+from napari_gradnet.axes import ImageAxes
 from napari_gradnet.widgets._compare_plots import AutocorrelationPlot, HistogramPlot
 from napari_gradnet.widgets._compare_tab import Chosen, CompareTab, ScopeBox
 from napari_gradnet.widgets._compare_view import check_alike
@@ -16,6 +17,8 @@ from napari_gradnet.widgets._layers import (
     guess_layer_axes,
     result_keywords,
 )
+from napari_gradnet.widgets._lazy import PlaneServer
+from napari_gradnet.widgets._lazy_planes import LazyPlanes
 from napari_gradnet.widgets._parts import note
 
 if TYPE_CHECKING:
@@ -104,9 +107,16 @@ class NoiseTab(CompareTab):
         ]
         if len(levels) > 1:
             self.layer = viewer.add_image(levels, multiscale=True, **keywords)
+        elif any(isinstance(x.data, LazyPlanes) for x in self._pair):
+            # the viewer would wait for planes that are denoised when shown
+            axes = ImageAxes(guess_layer_axes(before).replace("S", ""), levels[0].shape)
+            planes = LazyPlanes(levels[0], axes)
+            self.layer = viewer.add_image(planes, multiscale=False, **keywords)
+            PlaneServer(viewer, self.layer)
         else:
             self.layer = viewer.add_image(levels[0], multiscale=False, **keywords)
-        self.layer.visible = True
+        if not isinstance(self.layer.data, LazyPlanes):
+            self.layer.visible = True
         self.chosen.before.set_layer(before)
         self.chosen.after.set_layer(after)
 
