@@ -73,7 +73,7 @@ class SourceConfig(FrozenModel):
     weight: float = Field(
         1.0,
         gt=0,
-        description="Multiplies crops_per_image; where that makes less than one patch, "
+        description="Multiplies crops_per_image; where that makes no whole number, "
         "the images take turns from epoch to epoch.",
     )
     flips: bool = True

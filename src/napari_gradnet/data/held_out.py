@@ -39,6 +39,8 @@ class HeldOut(NamedTuple):
 
 def source_label(source: SourceConfig) -> str:
     """Name a source for people to read."""
+    if isinstance(source.pairs, str):
+        return source.pairs
     return ", ".join(source.clean) or "the list of pairs"
 
 

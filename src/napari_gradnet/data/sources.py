@@ -107,7 +107,7 @@ class TrainingData:
         """(source, image) of every patch of an epoch, shape (patches, 2)."""
         numbers = torch.cat(
             [
-                # with less than a patch an image, the images take turns
+                # the images take turns where it is no whole number of each
                 torch.stack(
                     [torch.full((k,), i), (epoch * k + torch.arange(k)) % len(s.clean)],
                     1,
@@ -162,10 +162,9 @@ class TrainingData:
 
 
 def _patches_of(source: Source) -> int:
-    """Patches of a source an epoch: as many of each image, or of some of them."""
-    images = len(source.clean)
+    """Patches of a source an epoch; what is left over its images have by turns."""
     each = source.config.crops_per_image * source.config.weight
-    return images * round(each) if each >= 1 else max(1, round(images * each))
+    return max(1, round(len(source.clean) * each))
 
 
 def load_data(

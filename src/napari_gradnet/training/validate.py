@@ -49,8 +49,8 @@ class Scores:
 
 
 def psnr(image: Tensor, clean: Tensor) -> float:
-    """PSNR (dB) of one image in [0, 1], clipped, over all channels."""
-    error = (image.float().clamp(0, 1) - clean.float()).square()
+    """PSNR (dB) of one image, both clipped to [0, 1], over all channels."""
+    error = (image.float().clamp(0, 1) - clean.float().clamp(0, 1)).square()
     if error.device.type == "mps":  # has no float64
         error = error.cpu()
     mean = error.mean(dtype=torch.float64)

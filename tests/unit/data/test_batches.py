@@ -58,6 +58,21 @@ def test_less_than_a_patch_an_image(rng: np.random.Generator) -> None:
     assert sorted(n for numbers in seen for n in numbers) == sorted([*range(8)] * 3)
 
 
+def test_parts_of_a_patch_go_round() -> None:
+    """As many patches as were asked for, and of every image as many."""
+    source = {"clean": "array:a", "noise": GAUSS, "crops_per_image": 1, "weight": 1.5}
+    values = {"train": [source], "validation": {"num_held_out": 0}}
+    arrays = {"a": [np.full((16, 16), i / 10) for i in range(10)]}
+    data = load_data(DataConfig.parse(values), 1, 16, arrays)
+    assert data.patches_per_epoch() == 15
+    epochs = [
+        next(data.iter_epoch(seed=0, epoch=e, batch_size=15, patch_size=16)).clean
+        for e in range(4)
+    ]
+    seen = [round(float(v) * 10) for clean in epochs for v in clean[:, 0, 0, 0]]
+    assert sorted(seen) == sorted([*range(10)] * 6)
+
+
 def test_noise_on_top_of_noisy_partners() -> None:
     """In training anew each time, in validation the same each time."""
     pair = {

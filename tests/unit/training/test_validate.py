@@ -52,6 +52,13 @@ def test_the_loss_is_that_of_rounded_weights(offset: float) -> None:
     assert guided.training
 
 
+def test_both_sides_are_clipped() -> None:
+    """Beads beyond white, in data without a fixed scale, are no errors."""
+    bead = torch.full((1, 64, 64), 1.8)
+    scores = validate(Shifted(0.1), [HeldOut(bead, bead)], [], CPU)
+    assert scores.denoised[0] == pytest.approx(120)  # as good as can be told
+
+
 def test_each_source_has_its_mean() -> None:
     grey, partner = torch.full((1, 64, 64), 0.5), torch.full((1, 64, 64), 0.4)
     images = [
