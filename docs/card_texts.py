@@ -42,7 +42,8 @@ _GROWN = (
     "begun from `gradnet-small-color` before its last stage; 11,692 steps in 105 "
     "minutes with 4 units, 12,192 in 105 with stronger colours, each on one core, "
     "16,561 in 114 with 6 units on both, 13,075 in 112 on both with 8 units, more of "
-    "strong noise and fewer drawn images, then at a lower learning rate: "
+    "strong noise and fewer drawn images, 12,055 in 164 at a lower learning rate, most "
+    "on one core, then in larger patches with more of sigma 3 to 35 and of BSDS500: "
 )
 
 
@@ -106,7 +107,7 @@ CARDS = {
         "effect, take `gradnet-real`), JPEG artefacts, or grey microscopy.",
         about=f"{_pipeline(8)} FFDNet, measured on whole images, has 33.90 / 31.23 / "
         "27.95 on CBSD68, 34.77 / 32.26 / 29.11 on Kodak24 and 34.67 / 32.36 / 29.18 "
-        "on McMaster; this model has 34.82 / 32.34 / 29.23 on whole Kodak24 (`gradnet "
+        "on McMaster; this model has 34.85 / 32.37 / 29.27 on whole Kodak24 (`gradnet "
         "benchmark accuracy Kodak24 --naive none --model gradnet-fast-color`).",
         fails="At sigma 25 faint texture is lost, drawn too coarse or tinted, and in "
         "two corners of the zone plate the finest waves are taken for noise:",

@@ -278,6 +278,16 @@ def test_a_dry_run_knows_what_was_done(
     assert "about 0.0 s  (done by an earlier run)" in capsys.readouterr().out
     assert main([*plain, "30", "--dry-run"]) == 1
     assert "other options (operation.sigma was 20.0" in capsys.readouterr().out
+    assert main([*plain, "30", "--restart", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "(the output exists and would be replaced)" in told
+    (folder / "foreign").mkdir()
+    (folder / "foreign" / "s.tif").write_bytes(b"somebody's")
+    foreign = ["batch", "in", "-o", "foreign", "--naive", "gaussian", "--dry-run"]
+    assert main(foreign) == 0
+    assert "would be refused: allow overwriting)" in capsys.readouterr().out
+    assert main([*foreign, "--overwrite"]) == 0
+    assert "(the output exists and would be replaced)" in capsys.readouterr().out
     assert (folder / "out" / JOURNAL_NAME).read_bytes() == before
 
 

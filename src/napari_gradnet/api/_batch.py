@@ -168,7 +168,7 @@ def denoise_files(
     return drain(iter_denoise_files(inputs, output, **options), on_event)
 
 
-def plan_files(
+def plan_files(  # noqa: PLR0913 - the options of `denoise_files`
     inputs: AnyPath | Sequence[AnyPath],
     output: AnyPath,
     *,
@@ -177,13 +177,17 @@ def plan_files(
     gradient: str | None = None,
     workers: int | str = "auto",
     format: str = "same",  # noqa: A002 - what users call it
+    overwrite: bool = False,
+    restart: bool = False,
     **options: Any,
 ) -> list[FilePlan]:
     """Say what `denoise_files` would do; nothing is written.
 
     Parameters
     ----------
-    inputs, output, model, naive, gradient, workers, format, **options
+    inputs, output, model, naive, gradient, workers, format, overwrite, restart
+        See `denoise_files`.
+    **options
         See `denoise_files`.
 
     Returns
@@ -194,4 +198,11 @@ def plan_files(
     """
     zarr = options.pop("zarr", None)
     chosen = _options(model, naive, gradient, format, zarr, options)
-    return plan_batch(inputs, output, chosen, workers=workers)
+    return plan_batch(
+        inputs,
+        output,
+        chosen,
+        workers=workers,
+        overwrite=overwrite,
+        restart=restart,
+    )

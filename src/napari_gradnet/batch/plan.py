@@ -71,6 +71,8 @@ def plan_batch(
     options: BatchOptions,
     *,
     workers: int | str = "auto",
+    overwrite: bool = False,
+    restart: bool = False,
 ) -> list[FilePlan]:
     """Open all inputs' headers and time one trial for each set of options."""
     folder = Path(output).expanduser()
@@ -86,7 +88,7 @@ def plan_batch(
             continue
         key = task.options.model_dump_json()
         try:
-            standing = _standing(task, entries)
+            standing = _standing(task, entries, overwrite, restart)
             with open_image(task.source, axes=task.options.axes) as image:
                 if task.options.format == "same" and not task.is_zarr:
                     wanted = task.options.dtype
@@ -115,12 +117,14 @@ def plan_batch(
     return plans
 
 
-def _standing(task: Task, entries: Entries) -> str:
+def _standing(task: Task, entries: Entries, overwrite: bool, restart: bool) -> str:
     """Say what stands under the output's name; raise what would stop the run."""
     exists = os.path.lexists(task.target)
     entry = entries.get(task.name)
-    if entry is None or (entry.state == "done" and not exists):
-        return "the output exists" if exists else ""
+    if exists and not overwrite and not (entry is not None and entry.owned):
+        return "the output exists and would be refused: allow overwriting"
+    if entry is None or restart or (entry.state == "done" and not exists):
+        return "the output exists and would be replaced" if exists else ""
     job = make_job(task, True, leads=True)  # it does no work
     try:
         compare(task, entry, job.fingerprint, kept=job.keeps_units)

@@ -202,7 +202,7 @@ def _gather_layout(options: dict[str, Any]) -> None:
 def _tell_plan(inputs: list[Any], output: Path, options: dict[str, Any]) -> int:
     from napari_gradnet import api
 
-    for name in ("scheduler", "local_cluster", "overwrite", "restart"):
+    for name in ("scheduler", "local_cluster"):
         del options[name]
     del options["settle_seconds"]
     plans = api.plan_files(inputs, output, **options)
@@ -224,6 +224,8 @@ def _tell_plan(inputs: list[Any], output: Path, options: dict[str, Any]) -> int:
 def _run(inputs: list[Any], output: Path, **options: Any) -> int:
     from napari_gradnet import api
 
+    # it would begin anew once more
+    again = "without --restart " if options["restart"] else ""
     with _Screen() as screen:
         try:
             report = api.denoise_files(inputs, output, on_event=screen, **options)
@@ -231,7 +233,7 @@ def _run(inputs: list[Any], output: Path, **options: Any) -> int:
             screen.end()
             click.echo(
                 f"{screen.finished} of {screen.count} files are finished; the same "
-                "command goes on with the rest",
+                f"command {again}goes on with the rest",
                 err=True,
             )
             raise
