@@ -307,6 +307,23 @@ def test_a_dry_run_reads_a_part_of_a_large_plane(tmp_path: Path) -> None:
     assert read == [(slice(294, 806), slice(94, 606))]
 
 
+def test_a_repaired_input_goes_on_where_a_foreign_output_stands(folder: Path) -> None:
+    def damaged(*_: object) -> None:
+        message = "a damaged plane"
+        raise FileFormatError(message)
+
+    (folder / "out").mkdir()
+    (folder / "out" / "s.tif").write_bytes(b"somebody's")
+    options = {**OPTIONS, "overwrite": True}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ImageJob, "compute", damaged)
+        assert api.denoise_files("in", "out", **options).count("failed") == 1
+    assert (folder / "out" / "s.tif").read_bytes() == b"somebody's"
+    tifffile.imwrite("in/s.tif", np.ones((3, 41, 40), np.uint16), imagej=True)
+    assert api.denoise_files("in", "out", **options).count("done") == 1
+    assert pixels("out/s.tif").shape == (3, 41, 40)
+
+
 def test_what_has_left_nothing_does_not_hold_a_batch_up(folder: Path) -> None:
     def damaged(*_: object) -> None:
         message = "a damaged plane"

@@ -21,9 +21,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.batch.cluster_worker import run_units, run_whole
+from napari_gradnet.io import temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     from napari_gradnet.batch.book import Book
     from napari_gradnet.batch.events import FileEvent
@@ -94,6 +96,8 @@ class ClusterEngine:
         self._ahead = ahead
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._in_flight: dict[Any, tuple[FileRun, _Open | None]] = {}
+        #: What tells a small file's task, if it runs again, that it wrote the output.
+        self._receipts: dict[Any, Path] = {}
         self._opened: deque[_Open] = deque()
         self._exhausted = False
         self._ask_again = 0.0
@@ -226,9 +230,12 @@ class ClusterEngine:
                 run.error = error
                 book.close(run)
                 return True
-            # a task that is lost after it wrote the output runs again
-            run.job.overwrite = True  # type: ignore[attr-defined]
-            future = self._client.submit(run_whole, pickle.dumps(run.job), pure=False)
+            target = run.task.target.absolute()
+            receipt = temporary_path(target)
+            future = self._client.submit(
+                run_whole, pickle.dumps(run.job), str(receipt), pure=False
+            )
+            self._receipts[future] = receipt
             self._follow(future, run, None)
         return True
 
@@ -261,6 +268,9 @@ class ClusterEngine:
                 future.add_done_callback(self._finished.put)
                 continue
             run, opened = self._in_flight.pop(future)
+            if receipt := self._receipts.pop(future, None):
+                with contextlib.suppress(OSError):
+                    receipt.unlink(missing_ok=True)
             if future in results:
                 self._take(book, run, opened, results[future])
             elif run.error is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_gradnet.batch.job import UnitResult
@@ -87,18 +89,29 @@ class Whole:
     num_values: int = 0
 
 
-def run_whole(pickled: bytes) -> Whole:
-    """Do all of a small file; a task on a worker."""
+def run_whole(pickled: bytes, receipt: str) -> Whole:
+    """Do all of a small file; a task on a worker.
+
+    The file `receipt` stands from just before the output does until the result has
+    arrived: a task that is lost meanwhile and runs again may replace what it wrote, and
+    nothing else.
+    """
     job: Job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`
     done = Whole()
+    written = Path(receipt)
     try:
+        if written.exists():
+            job.overwrite = True  # type: ignore[attr-defined]
         job.prepare()
         for stage in job.stages:
             done.results += [job.run(unit) for unit in stage]
         done.noise = job.noise()
         done.num_values = job.num_values
+        written.touch()
         done.message = job.finish()
     except BaseException:
+        with contextlib.suppress(OSError):
+            written.unlink(missing_ok=True)
         job.discard()
         raise
     job.close()

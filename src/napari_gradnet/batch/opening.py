@@ -145,7 +145,8 @@ def compare(
     changed = differences(entry.fingerprint, fingerprint)
     if entry.state == "done" or not kept:  # no output would be of two versions
         changed.pop("version", None)
-    nothing = entry.state != "done" and not kept and not os.path.lexists(task.target)
+    ours = entry.owned and os.path.lexists(task.target)
+    nothing = entry.state != "done" and not kept and not ours
     if nothing or not changed:
         return
     state = "made" if entry.state == "done" else "begun"

@@ -14,7 +14,12 @@ from napari_gradnet.io._create import (
     write_like,
 )
 from napari_gradnet.io._open import open_image
-from napari_gradnet.io._partial import PartialFile, explain_write_error, short_name
+from napari_gradnet.io._partial import (
+    PartialFile,
+    explain_write_error,
+    short_name,
+    temporary_path,
+)
 from napari_gradnet.io._target import OUTPUT_SUFFIXES
 
 __all__ = [
@@ -28,5 +33,6 @@ __all__ = [
     "join_messages",
     "open_image",
     "short_name",
+    "temporary_path",
     "write_like",
 ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["PartialFile", "explain_write_error", "short_name"]
+__all__ = ["PartialFile", "explain_write_error", "short_name", "temporary_path"]
 
 #: Bytes of a name that is kept whole; most file systems take 255, and temporary names
 #: are longer than the final ones.
@@ -35,6 +35,12 @@ def short_name(name: str) -> str:
     # the cut may go through a character
     start = data[: _MOST_BYTES - 20].decode(errors="ignore")
     return f"{start}-{hashlib.sha256(data).hexdigest()[:16]}"
+
+
+def temporary_path(path: Path) -> Path:
+    """Choose a temporary name beside a file, which tells whose it is."""
+    name = f".{short_name(path.name)}.{secrets.token_hex(6)}.part"
+    return path.with_name(name)
 
 
 @contextlib.contextmanager
@@ -93,8 +99,7 @@ class PartialFile:
             if not folder.is_dir():
                 msg = f"{path}: the folder {folder} does not exist: create it first"
                 raise FileFormatError(msg)
-            name = f".{short_name(self._target.name)}.{secrets.token_hex(6)}.part"
-            self.temporary = folder / name
+            self.temporary = temporary_path(self._target)
             # 0o666 leaves the permissions to the user's umask; mkstemp would not
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
             os.close(os.open(self.temporary, flags, 0o666))

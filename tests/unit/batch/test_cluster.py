@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import tifffile
 
-from napari_gradnet.batch import cluster
+from napari_gradnet.batch import cluster, connect
 from napari_gradnet.batch.cluster import ClusterEngine, _failure
 from napari_gradnet.batch.failures import is_final
+from napari_gradnet.batch.options import BatchOptions
+from napari_gradnet.batch.run import iter_batch
+from napari_gradnet.errors import FileFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_gradnet.batch.image import ImageJob
 
 
 class Future:
@@ -26,7 +36,7 @@ class Future:
 
     def add_done_callback(self, function: Callable[[Any], None]) -> None:
         self.callbacks.append(function)
-        if self.status == "finished":
+        if self.status in ("finished", "error"):
             function(self)
 
 
@@ -120,3 +130,59 @@ def test_files_that_wait_for_completion_count_as_open(
         slow.set()
     assert not engine._begin(iter(()), book, pool)
     assert engine._exhausted
+
+
+class Here:
+    """A client that works in this process; before a task, something happens."""
+
+    def __init__(self, before: Callable[[ImageJob], None], times: int) -> None:
+        self.before = before
+        self.times = times
+
+    def nthreads(self) -> dict[str, int]:
+        return {"worker": 1}
+
+    def submit(self, function: Any, job: bytes, receipt: str, **_: Any) -> Any:
+        self.before(pickle.loads(job))
+        future: Any = Future()
+        future.result, future.error = None, None
+        try:
+            for _ in range(self.times):  # the result of all but the last is lost
+                future.result = function(job, receipt)
+        except FileFormatError as error:
+            future.status, future.error = "error", error
+        future.exception = lambda: future.error
+        return future
+
+    def gather(self, futures: list[Any]) -> list[Any]:
+        return [future.result for future in futures]
+
+    def cancel(self, _: list[Any]) -> None:
+        pass
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("foreign", [False, True])
+def test_only_what_a_task_wrote_itself_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, foreign: bool
+) -> None:
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", np.zeros((20, 24), np.uint16))
+    out = tmp_path / "out"
+
+    def before(job: ImageJob) -> None:
+        if foreign:
+            job.output.write_bytes(b"somebody's")
+
+    client = Here(before, times)
+    monkeypatch.setattr(connect, "connect", lambda *_: nullcontext(client))
+    options = BatchOptions(gradient="magnitude")
+    events = list(iter_batch([tmp_path / "in"], out, options, scheduler="x"))
+    states = {event.state for event in events if event.path.name == "a.tif"}
+    if foreign:
+        assert "failed" in states
+        assert (out / "a.tif").read_bytes() == b"somebody's"
+    else:
+        assert "done" in states
+        assert tifffile.imread(out / "a.tif").shape == (20, 24)
+    assert not [path for path in out.iterdir() if path.suffix == ".part"]
