@@ -224,16 +224,16 @@ def _tell_plan(inputs: list[Any], output: Path, options: dict[str, Any]) -> int:
 def _run(inputs: list[Any], output: Path, **options: Any) -> int:
     from napari_gradnet import api
 
-    # it would begin anew once more
-    again = "without --restart " if options["restart"] else ""
+    again = "the same command goes on with the rest"
+    if options["restart"]:
+        again += ", without --restart where no options were changed (else all over)"
     with _Screen() as screen:
         try:
             report = api.denoise_files(inputs, output, on_event=screen, **options)
         except KeyboardInterrupt:
             screen.end()
             click.echo(
-                f"{screen.finished} of {screen.count} files are finished; the same "
-                f"command {again}goes on with the rest",
+                f"{screen.finished} of {screen.count} files are finished; {again}",
                 err=True,
             )
             raise
