@@ -149,7 +149,7 @@ class Trainer:
             summary_writer()  # before the images are read, where it is missing
         data = load_data(config, channels, self.config.patch_size, self.arrays)
         data.to(self.world.device)
-        self.folder.drop_metrics_after(self.progress.step)
+        self.folder.drop_metrics_after(self.progress.step, self.progress.epoch)
         self.folder.write_config(self.experiment)
         self.folder.write_data(data)
         self.progress.start(data)
@@ -275,7 +275,7 @@ class Trainer:
         if now.stage + 1 == len(self.stages):
             now.finished = True
             return []
-        self.recorder.load_final(self.learner)
+        self.recorder.load_final(self.learner, now)
         events = self.recorder.save_stage(self.learner, self.stage)
         before = self.pipeline
         now.next_stage()
@@ -318,7 +318,7 @@ class Trainer:
         now.elapsed = spent
         self._skipped.add(place)
         self.learner.schedule.factor *= 0.5
-        self.folder.drop_metrics_after(now.step, but_the_best=True)
+        self.folder.drop_metrics_after(now.step, now.epoch, but_the_best=True)
         self._save()  # a second restart begins with this rate
         return Restarted(
             now.step,

@@ -107,7 +107,13 @@ class Recorder:
         if kept:
             self.best_psnr = psnr
             if self.world.is_main:
-                state = {"average": learner.average.state}
+                state = {
+                    "average": learner.average.state,
+                    "stage": now.stage,
+                    "step": now.step,
+                    "seconds": now.spent(),
+                    "psnr": psnr,
+                }
                 save_checkpoint(self.folder.best, state)
         events += self._pictures(scores, now.epoch, best=kept)
         guide = None
@@ -177,13 +183,23 @@ class Recorder:
             for number, picture in enumerate(scores.pictures)
         ]
 
-    def load_final(self, learner: Learner) -> None:
-        """Give the pipeline its best weights, or the last average without any."""
-        state = learner.average.state
+    def load_final(self, learner: Learner, now: Progress) -> dict[str, Any]:
+        """Give the pipeline its best weights, or the last average without any.
+
+        Returns
+        -------
+        dict
+            ``step``, ``seconds`` and ``psnr`` of what was kept. A process that was
+            killed kept weights that are younger than its last checkpoint.
+        """
         self.world.wait()
+        final = {"average": learner.average.state}
         if self.folder.best.exists():
-            state = load_checkpoint(self.folder.best)["average"]
-        learner.pipeline.load_state_dict(state)
+            best = load_checkpoint(self.folder.best)
+            if best.get("stage", now.stage) == now.stage:
+                final = best
+        learner.pipeline.load_state_dict(final.pop("average"))
+        return final
 
     def save_stage(self, learner: Learner, stage: Stage) -> list[Event]:
         """Write the model of a stage that others follow."""
@@ -216,19 +232,19 @@ class Recorder:
             On whose validation images it is measured what float16 weights lose.
         """
         self.close()
-        self.load_final(learner)
+        kept = self.load_final(learner, now)
         if not self.world.is_main:
             return []
+        steps = max(now.step, kept.get("step", 0))
+        psnr = kept.get("psnr", self.best_psnr)
         record = {
             "config": self.experiment.model_dump(mode="json"),
-            "steps": now.step,
-            "patches": now.step * self.experiment.training.batch_size,
-            "seconds": round(now.spent()),
+            "steps": steps,
+            "patches": steps * self.experiment.training.batch_size,
+            "seconds": round(max(now.spent(), kept.get("seconds", 0))),
             "device": str(self.world.device),
             "processes": self.world.size,
-            "validation_psnr": (
-                round(self.best_psnr, 4) if math.isfinite(self.best_psnr) else None
-            ),
+            "validation_psnr": round(psnr, 4) if math.isfinite(psnr) else None,
             **software_versions(),
         }
         if data is not None and data.validation:

@@ -214,13 +214,15 @@ class RunFolder:
                 writer.writeheader()
             writer.writerow(row)
 
-    def drop_metrics_after(self, step: int, *, but_the_best: bool = False) -> None:
+    def drop_metrics_after(
+        self, step: int, epoch: int, *, but_the_best: bool = False
+    ) -> None:
         """Forget what a run wrote after its last checkpoint.
 
         Parameters
         ----------
-        step : int
-            That checkpoint's.
+        step, epoch : int
+            That checkpoint's; an epoch's last step may be done, its validation not.
         but_the_best : bool
             Keep the line of the weights in ``best.pt``, which is not repeated.
         """
@@ -228,16 +230,20 @@ class RunFolder:
             return
         with self.metrics.open(newline="", encoding="utf-8") as stream:
             header, *rows = list(csv.reader(stream)) or [[]]
-        if "step" not in header:  # torn off by a crash or a full disk
+        if not {"step", "epoch"} <= set(header):  # torn off by a crash or a full disk
             self.metrics.unlink()
             return
-        place = header.index("step")
+        ends = {header.index(k): v for k, v in (("step", step), ("epoch", epoch))}
         rows = [row for row in rows if len(row) == len(header)]
         best: list[list[str]] = []
         if but_the_best and "kept" in header:
             flag = header.index("kept")
             best = [row for row in rows if row[flag] == "1"][-1:]
-        kept = [row for row in rows if int(row[place]) <= step or row in best]
+        kept = [
+            row
+            for row in rows
+            if row in best or all(int(row[place]) <= end for place, end in ends.items())
+        ]
         lines = io.StringIO()
         csv.writer(lines).writerows([header, *kept])
         _write_whole(self.metrics, lines.getvalue())

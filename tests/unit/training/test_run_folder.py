@@ -99,7 +99,7 @@ def test_files_are_replaced_as_a_whole_and_only_if_they_change(
             next(longer.run())
         longer.progress.step = 0
         with pytest.raises(OSError, match="no space left"):
-            longer.folder.drop_metrics_after(0)
+            longer.folder.drop_metrics_after(0, 0)
     assert [path.read_text() for path in paths] == texts
     assert not list((tmp_path / "run").glob(".*.tmp-*"))
 
