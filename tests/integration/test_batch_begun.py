@@ -67,19 +67,27 @@ def failing_at_last(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(VolumeJob, "compute", fail)
 
 
-def nothing_before_the_stop(monkeypatch: pytest.MonkeyPatch, kind: type[Job]) -> None:
-    """Let the first unit wait until the run is cancelled."""
+def nothing_before_the_stop(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Job], *, but: int = 0
+) -> None:
+    """Let all units, but those of so many first files, wait for the cancellation."""
     compute, iter_run = kind.compute, LocalEngine.iter_run
     engines: list[LocalEngine] = []
+    jobs: list[int] = []
 
     def note(self: LocalEngine, *arguments: Any) -> Any:
         engines.append(self)
         return iter_run(self, *arguments)
 
     def wait(self: Job, unit: str, data: Any) -> Any:
-        assert engines[-1]._stop.wait(60)
+        if id(self) not in jobs:
+            jobs.append(id(self))
+        if jobs.index(id(self)) >= but:
+            assert engines[-1]._stop.wait(60)
         return compute(self, unit, data)
 
+    # two would mix the units of two files
+    monkeypatch.setattr("napari_gradnet.batch.local.NUM_READERS", 1)
     monkeypatch.setattr(LocalEngine, "iter_run", note)
     monkeypatch.setattr(kind, "compute", wait)
 
@@ -249,6 +257,26 @@ def test_a_restart_that_was_stopped_can_go_on(
     assert np.array_equal(pixels(str(output)), pixels(f"other/{output.name}"))
 
 
+def test_a_restart_that_was_stopped_goes_on_with_all_files(folder: Path) -> None:
+    for name in "abcdef":
+        shutil.copy("in/s.tif", f"in/{name}.tif")
+    api.denoise_files("in", "out", **OPTIONS)
+    again = {**OPTIONS, "sigma": 30}
+    with pytest.MonkeyPatch.context() as patch:
+        nothing_before_the_stop(patch, ImageJob, but=1)
+        events = api.iter_denoise_files("in", "out", restart=True, **again)
+        next(event for event in events if event.state == "done")
+        events.close()
+    plans = api.plan_files("in", "out", **again)
+    told = {plan.message for plan in plans}
+    assert {"done by an earlier run", "the output exists and would be replaced"} <= told
+    report = api.denoise_files("in", "out", **again)
+    assert (report.count("skipped"), report.count("done")) == (1, 6)
+    api.denoise_files("in", "other", **again)
+    for name in "abcdefs":
+        assert np.array_equal(pixels(f"out/{name}.tif"), pixels(f"other/{name}.tif"))
+
+
 def test_what_another_version_has_made_is_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,8 +312,9 @@ def test_a_dry_run_knows_what_was_done(
     (folder / "foreign").mkdir()
     (folder / "foreign" / "s.tif").write_bytes(b"somebody's")
     foreign = ["batch", "in", "-o", "foreign", "--naive", "gaussian", "--dry-run"]
-    assert main(foreign) == 0
-    assert "would be refused: allow overwriting)" in capsys.readouterr().out
+    assert main(foreign) == 1
+    told = capsys.readouterr().out
+    assert "about 0.0 s  (the output exists and would be refused: allow overw" in told
     assert main([*foreign, "--overwrite"]) == 0
     assert "(the output exists and would be replaced)" in capsys.readouterr().out
     assert (folder / "out" / JOURNAL_NAME).read_bytes() == before
@@ -365,6 +394,16 @@ def test_a_dry_run_tells_names_that_cannot_be_written(
     assert main(["batch", "in", "-o", "out", "--naive", "median", "--dry-run"]) == 1
     assert "s.ome.tif" in capsys.readouterr().out
     assert not (folder / "out").exists()
+
+
+def test_a_dry_run_checks_chunks(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = ["batch", "in", "-o", "out", "--naive", "median", "--dry-run"]
+    layout = ["--format", "ome-zarr", "--chunks", "Y=16,X=16", "--shards"]
+    assert main([*plain, *layout, "Y=40,X=32"]) == 1
+    assert "cannot be done  (shards of (1, 40, 32) pixels" in capsys.readouterr().out
+    assert main([*plain, *layout, "Y=48,X=32"]) == 0
 
 
 def test_volumes_tell_what_was_left_out(folder: Path) -> None:

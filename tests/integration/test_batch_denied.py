@@ -109,7 +109,7 @@ def test_patterns_do_not_pass_over_what_may_not_be_read(inputs: Path) -> None:
     done = run("in/l*/*.tif", "in/locked", "-o", "out2", "--dry-run")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("in/locked -> out2/locked  cannot be read  (in/locked: ")
+    assert lines[0].startswith("in/locked -> out2/locked  cannot be done  (in/locked: ")
     assert lines[1].startswith("in/listed/c.tif -> out2/listed/c.tif  YX 30x31")
     assert len(lines) == 3
 

@@ -89,6 +89,7 @@ class Book:
             # a watched file that has changed comes again
             self._numbers.setdefault(task.name, len(self._numbers) + 1)
             self._sizes[task.name] = size
+        self._opener.expect(task)
         self._remaining.wait(size)
         self._tell(task, "queued")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_gradnet.batch.job import UnitResult
+from napari_gradnet.io import explain_write_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +108,8 @@ def run_whole(pickled: bytes, receipt: str) -> Whole:
             done.results += [job.run(unit) for unit in stage]
         done.noise = job.noise()
         done.num_values = job.num_values
-        written.touch()
+        with explain_write_error(written):
+            written.touch()
         done.message = job.finish()
     except BaseException:
         with contextlib.suppress(OSError):

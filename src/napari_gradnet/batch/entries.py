@@ -31,6 +31,8 @@ class Entry:
         Finished units and their checksums, while the output is not done.
     replaces : bool
         Whether this batch had made what stood under the output's name at the start.
+    outdated : bool
+        Whether all of it is to be begun anew.
     source : str
         The input, for messages.
     figures : dict
@@ -41,6 +43,7 @@ class Entry:
     fingerprint: dict[str, Any]
     units: dict[str, str] = field(default_factory=dict)
     replaces: bool = False
+    outdated: bool = False
     source: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -117,6 +120,8 @@ class Entries:
             self._entries[name] = entry
         elif state == "forgotten":
             self._entries.pop(name, None)
+        elif state == "outdated":
+            self._entries[name].outdated = True
         elif state == "unit":
             self._entries[name].units[line["unit"]] = line["checksum"]
         else:

@@ -235,6 +235,14 @@ class Journal:
             with contextlib.suppress(OSError):
                 self._record({"file": name, "state": "failed", "error": error})
 
+    def outdate(self, name: str) -> None:
+        """Say that all of an output is to be begun anew, now or by the next run."""
+        entry = self.entry(name)
+        if entry is not None and not entry.outdated:
+            entry.outdated = True
+            with contextlib.suppress(OSError):  # on a full disk it holds for this run
+                self._append({"file": name, "state": "outdated"})
+
     def forget(self, name: str) -> None:
         """Begin an output anew."""
         self._record({"file": name, "state": "forgotten"})

@@ -46,7 +46,7 @@ class Opener:
     overwrite : bool
         Whether existing outputs that the journal does not know are replaced.
     restart : bool
-        Whether what the journal knows of these outputs is forgotten.
+        Whether what the journal knows of these outputs is outdated.
     """
 
     def __init__(
@@ -62,8 +62,13 @@ class Opener:
         self._overwrite = overwrite
         self._restart = restart
 
+    def expect(self, task: Task) -> None:
+        """Note that a task will be opened, now or, where the run stops, by the next."""
+        if self._restart:
+            self._journal.outdate(task.name)
+
     def open(self, task: Task) -> Opened | None:
-        """Open an output, or None where an earlier run has made it.
+        """Open an output that was expected, or None where an earlier run has made it.
 
         Raises
         ------
@@ -85,8 +90,7 @@ class Opener:
         job = self._make_job(task, self._overwrite or mine)
         try:
             fingerprint = dict(job.fingerprint)
-            if self._restart and entry is not None:  # the input can be read
-                self._journal.forget(task.name)
+            if entry is not None and entry.outdated:  # the input can be read
                 _clean_temporaries(task.target)
                 self._make_job(task, True).discard()
                 entry = None

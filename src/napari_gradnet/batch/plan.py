@@ -18,9 +18,10 @@ from napari_gradnet.batch.inputs import find_tasks
 from napari_gradnet.batch.journal import JOURNAL_NAME
 from napari_gradnet.batch.opening import compare
 from napari_gradnet.batch.options import BatchOptions, make_operation
-from napari_gradnet.batch.run import checked_workers, make_job
+from napari_gradnet.batch.run import checked_workers, make_job, make_layout
 from napari_gradnet.batch.volume_samples import RegionReader, as_plane, plane_region
 from napari_gradnet.io import check_like, open_image
+from napari_gradnet.io.volumes import plan_volume
 from napari_gradnet.values import output_dtype
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = ["FilePlan", "plan_batch"]
 #: Side of the part of a plane that is worked on as a trial, pixels.
 _TRIAL_SIDE = 512
 _DONE = "done by an earlier run"
+_REFUSED = "the output exists and would be refused: allow overwriting"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class FilePlan:
         It may take, with the others beside it; None where there was no trial.
     message : str
         Why it cannot be done, or what stands under the output's name already.
+    would_fail : bool
+        Whether the run would report it as failed.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class FilePlan:
     megapixels: float = 0.0
     seconds: float | None = None
     message: str = ""
+    would_fail: bool = False
 
 
 def plan_batch(
@@ -84,18 +89,13 @@ def plan_batch(
     plans = []
     for task in tasks:
         if task.fault:
-            plans.append(FilePlan(task.source, task.target, message=task.fault))
+            plans.append(_failing(task, task.fault))
             continue
         key = task.options.model_dump_json()
         try:
             standing = _standing(task, entries, overwrite, restart)
             with open_image(task.source, axes=task.options.axes) as image:
-                if task.options.format == "same" and not task.is_zarr:
-                    wanted = task.options.dtype
-                    if task.options.gradient is not None:
-                        wanted = "float32"
-                    dtype = output_dtype(wanted, image.dtype)
-                    check_like(image, task.target, dtype=dtype)
+                _check_output(task, image)
                 values = image.nbytes // image.dtype.itemsize
                 if key not in rates:
                     rates[key] = _values_a_second(task, image)
@@ -107,14 +107,32 @@ def plan_batch(
                         image.shape,
                         image.dtype.name,
                         values / 1e6,
-                        0.0 if standing == _DONE else values / rates[key] / count,
+                        (
+                            0.0
+                            if standing in (_DONE, _REFUSED)
+                            else values / rates[key] / count
+                        ),
                         standing,
+                        standing == _REFUSED,
                     )
                 )
         except Exception as error:  # noqa: BLE001 - told in the plan
-            message = explain_failure(error)
-            plans.append(FilePlan(task.source, task.target, message=message))
+            plans.append(_failing(task, explain_failure(error)))
     return plans
+
+
+def _failing(task: Task, message: str) -> FilePlan:
+    return FilePlan(task.source, task.target, message=message, would_fail=True)
+
+
+def _check_output(task: Task, image: ImageSource) -> None:
+    """Raise what would stop the run when the output is begun."""
+    wanted = "float32" if task.options.gradient is not None else task.options.dtype
+    dtype = output_dtype(wanted, image.dtype)
+    if task.options.format == "same" and not task.is_zarr:
+        check_like(image, task.target, dtype=dtype)
+    else:
+        plan_volume(image, dtype, make_layout(task.options), {})
 
 
 def _standing(task: Task, entries: Entries, overwrite: bool, restart: bool) -> str:
@@ -122,8 +140,9 @@ def _standing(task: Task, entries: Entries, overwrite: bool, restart: bool) -> s
     exists = os.path.lexists(task.target)
     entry = entries.get(task.name)
     if exists and not overwrite and not (entry is not None and entry.owned):
-        return "the output exists and would be refused: allow overwriting"
-    if entry is None or restart or (entry.state == "done" and not exists):
+        return _REFUSED
+    anew = entry is None or restart or entry.outdated
+    if entry is None or anew or (entry.state == "done" and not exists):
         return "the output exists and would be replaced" if exists else ""
     job = make_job(task, True, leads=True)  # it does no work
     try:

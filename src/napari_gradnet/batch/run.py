@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from napari_gradnet.batch.events import BatchReport, FileEvent
     from napari_gradnet.batch.inputs import AnyPath
     from napari_gradnet.batch.job import Job
+    from napari_gradnet.io.volumes import ZarrLayout
 
 __all__ = [
     "auto_workers",
     "checked_workers",
     "iter_batch",
     "make_job",
+    "make_layout",
     "num_processors",
 ]
 
@@ -72,22 +74,27 @@ def make_job(task: Task, overwrite: bool, *, leads: bool = False) -> Job:
             measure_noise=measure,
         )
     from napari_gradnet.batch.volume import VolumeJob
-    from napari_gradnet.io.volumes import ZarrLayout
 
-    try:
-        layout = ZarrLayout(**options.zarr)
-    except TypeError as error:
-        msg = f"zarr={options.zarr}: {error}"
-        raise ConfigError(msg) from error
     return VolumeJob(
         source,
         target,
         operation,
-        layout=layout,
+        layout=make_layout(options),
         axes=options.axes,
         overwrite=overwrite,
         measure_noise=measure,
     )
+
+
+def make_layout(options: BatchOptions) -> ZarrLayout:
+    """How OME-Zarr outputs are stored."""
+    from napari_gradnet.io.volumes import ZarrLayout
+
+    try:
+        return ZarrLayout(**options.zarr)
+    except TypeError as error:
+        msg = f"zarr={options.zarr}: {error}"
+        raise ConfigError(msg) from error
 
 
 def auto_workers(tasks: Sequence[Task]) -> int:

@@ -212,13 +212,13 @@ def _tell_plan(inputs: list[Any], output: Path, options: dict[str, Any]) -> int:
             may = "" if plan.seconds is None else f"  about {_time(plan.seconds)}"
             what = f"{plan.axes} {size} {plan.dtype}  {plan.megapixels:.1f} MP{may}"
         else:
-            what = "cannot be read"
+            what = "cannot be done"
         note = f"  ({plan.message})" if plan.message else ""
         click.echo(f"{plan.path} -> {plan.output}  {what}{note}")
     total = sum(plan.megapixels for plan in plans)
     seconds = sum(plan.seconds or 0.0 for plan in plans)
     click.echo(f"{len(plans)} files, {total:.1f} MP, about {_time(seconds)}")
-    return 0 if all(plan.axes for plan in plans) else 1
+    return 1 if any(plan.would_fail for plan in plans) else 0
 
 
 def _run(inputs: list[Any], output: Path, **options: Any) -> int:
@@ -226,7 +226,7 @@ def _run(inputs: list[Any], output: Path, **options: Any) -> int:
 
     again = "the same command goes on with the rest"
     if options["restart"]:
-        again += ", without --restart where no options were changed (else all over)"
+        again += ", but leave out --restart"
     with _Screen() as screen:
         try:
             report = api.denoise_files(inputs, output, on_event=screen, **options)
