@@ -122,10 +122,10 @@ class ModelHeader(FrozenModel):
         """Image channels of the network."""
         return self.network.in_channels
 
-    @property
-    def num_views(self) -> int:
-        """Forward passes over an image, where no more are asked for."""
-        return NUM_VIEWS if self.ensemble else 1
+    def num_views(self, ensemble: bool | None = None) -> int:
+        """Forward passes over an image; as the model says when nothing is asked for."""
+        together = self.ensemble if ensemble is None else ensemble
+        return NUM_VIEWS if together else 1
 
 
 def packaged_model_folder() -> Path:
@@ -156,9 +156,10 @@ def find_model(model: str | PathLike[str]) -> Path:
     packaged = list_packaged()
     if isinstance(model, str) and model in packaged:
         return packaged[model]
-    path = Path(model).expanduser()
-    if path.is_file():
-        return path
+    if isinstance(model, str | os.PathLike):
+        path = Path(model).expanduser()
+        if path.is_file():
+            return path
     names = ", ".join(packaged) or "none"
     msg = f"model {str(model)!r} is neither a packaged model ({names}) nor a file"
     raise ModelError(msg)

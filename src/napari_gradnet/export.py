@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from napari_gradnet.bundle import find_model, load_model
 from napari_gradnet.errors import InputError, MissingDependencyError, ModelError
 from napari_gradnet.io import PartialFile, explain_write_error
-from napari_gradnet.networks.views import NUM_VIEWS, turn, turn_back
+from napari_gradnet.networks.views import turn, turn_back
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -119,8 +119,7 @@ def export_network(
         raise InputError(msg)
     source = find_model(model)
     pipeline, header = load_model(source)
-    together = header.ensemble if ensemble is None else ensemble
-    views = NUM_VIEWS if together else 1
+    views = header.num_views(ensemble)
     wrapped = _GivenGuide if pipeline.needs_guide else _Alone
     network: nn.Module = wrapped(pipeline, views)
     network = network.eval()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari_gradnet.axes import ImageAxes
 
 __all__ = ["Region", "check_region", "inner", "widen"]
@@ -32,9 +31,11 @@ def check_region(region: Sequence[slice], shape: Sequence[int]) -> Region:
     InputError
         There are too few slices or too many, or one is empty or has a step.
     """
-    if len(region) != len(shape) or not all(isinstance(s, slice) for s in region):
+    given: Any = region
+    slices = isinstance(given, Sequence) and all(isinstance(s, slice) for s in given)
+    if not slices or len(region) != len(shape):
         msg = (
-            f"region={tuple(region)} must hold one slice for each of the image's "
+            f"region={region!r} must hold one slice for each of the image's "
             f"{len(shape)} dimensions, as np.s_[0:1, 10:50, 20:60] does"
         )
         raise InputError(msg)

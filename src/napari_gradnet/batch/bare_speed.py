@@ -99,5 +99,5 @@ def _measure(model: Model, size: int, copies: int, threads: int) -> BareRate:
         thread.join()
     # from the barrier on: loading and the first pass are left out
     seconds = time.perf_counter() - (end[0] - SECONDS)
-    passes = len(done) / model.header.num_views
+    passes = len(done) / model.header.num_views()
     return BareRate(passes * size * size / 1e6, seconds)

@@ -102,7 +102,7 @@ def iter_denoise_array(
     def read(number: int) -> Guided:
         return read_at(sources[number])
 
-    windows = [] if part.plane_shape == whole.plane_shape else _windows(stack, whole)
+    windows = _windows(stack, part, whole, guided=helper is not None)
 
     def read_windows(number: int) -> list[Guided]:
         at = [whole.axes.index(letter) for letter in "YX"]
@@ -123,14 +123,17 @@ def iter_denoise_array(
     return result
 
 
-def _windows(stack: StackDenoiser, whole: ImageAxes) -> list[tuple[slice, slice]]:
-    """Windows of a plane whose statistics its parts share; none for BM3D as guide.
+def _windows(
+    stack: StackDenoiser, part: ImageAxes, whole: ImageAxes, *, guided: bool
+) -> list[tuple[slice, slice]]:
+    """Windows of a plane whose statistics its parts share.
 
-    It would have to see the whole plane.
+    None for a whole plane, nor where BM3D makes the guide: it would have to see it.
     """
-    rows, columns = whole.plane_shape[:2]
-    if stack.guide_kind == "bm3d":
+    bm3d = stack.guide_kind == "bm3d" and not guided
+    if bm3d or part.plane_shape == whole.plane_shape:
         return []
+    rows, columns = whole.plane_shape[:2]
     return stack.planes.statistics_windows((rows, columns))
 
 

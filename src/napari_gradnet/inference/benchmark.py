@@ -75,7 +75,7 @@ def macs_per_pixel(model: Model) -> float:
     with torch.inference_mode(), counter:
         model.pipeline(image, guide)
     flops: int = counter.get_total_flops()
-    return model.header.num_views * flops / 2 / _COUNT_SIZE**2
+    return model.header.num_views() * flops / 2 / _COUNT_SIZE**2
 
 
 def count_weights(model: Model) -> int:
@@ -95,7 +95,7 @@ def _bare_pass(model: Model, image: NDArray[np.float32]) -> Callable[[], object]
     tensor = torch.from_numpy(image)[None]
     helper = tensor if model.pipeline.needs_guide else None
     return lambda: [
-        planes.run_network(tensor, helper) for _ in range(model.header.num_views)
+        planes.run_network(tensor, helper) for _ in range(model.header.num_views())
     ]
 
 

@@ -27,7 +27,7 @@ from napari_gradnet.inference.out_of_memory import (
     out_of_memory_told,
 )
 from napari_gradnet.inference.prepare import bytes_per_pixel
-from napari_gradnet.networks.views import NUM_VIEWS, turn, turn_back, turn_window
+from napari_gradnet.networks.views import turn, turn_back, turn_window
 from napari_gradnet.tiling import count_tiles, fit_tile, iter_tiles
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ class PlaneDenoiser:
         self, model: Model, *, tile: int | None = None, ensemble: bool | None = None
     ) -> None:
         self.model = model
-        together = model.header.ensemble if ensemble is None else ensemble
-        self.views = NUM_VIEWS if together else 1
+        self.views = model.header.num_views(ensemble)
         self.halo: int = model.pipeline.receptive_radius
         self.alignment = model.pipeline.alignment
         self.has_attention = bool(attention_modules(model.pipeline))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["denoise_plane"]
+__all__ = ["as_sigmas", "denoise_plane"]
 
 #: Shorter sides are padded: BM3D's blocks are 8 pixels wide, and below twice that the
 #: package has been seen to crash.
@@ -77,10 +77,19 @@ def denoise_plane(
     return result.reshape(array.shape).astype(dtype, copy=False)
 
 
+def as_sigmas(sigma: float | Sequence[float]) -> NDArray[np.float64]:
+    """Turn one sigma or several into an array, shape (n,); refuse what is no number."""
+    try:
+        return np.atleast_1d(np.asarray(sigma, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        msg = f"sigma={sigma!r} must be a number, or one for each channel"
+        raise InputError(msg) from error
+
+
 def _channel_sigmas(
     sigma: float | Sequence[float], channels: int
 ) -> NDArray[np.float64]:
-    sigmas = np.atleast_1d(np.asarray(sigma, dtype=np.float64))
+    sigmas = as_sigmas(sigma)
     if sigmas.shape not in ((1,), (channels,)):
         msg = (
             f"sigma has {sigmas.size} values for {channels} channels: give one, or one "

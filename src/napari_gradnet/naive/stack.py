@@ -14,7 +14,7 @@ from napari_gradnet.axes import ImageAxes, resolve_axes
 from napari_gradnet.errors import InputError
 from napari_gradnet.events import Event, OnEvent, Progress, drain
 from napari_gradnet.naive.channels import check_vst, settle_channels
-from napari_gradnet.naive.planes import denoise_plane
+from napari_gradnet.naive.planes import as_sigmas, denoise_plane
 from napari_gradnet.naive.registry import get_method
 from napari_gradnet.noise.stabilize import Stabilizer
 from napari_gradnet.samples import sample_planes
@@ -165,7 +165,7 @@ def _plan(
         raise InputError(msg)
     channels = range(axes.length("C"))
     if sigma is not None:
-        sigmas = tuple(float(s) * sigma_factor for s in np.atleast_1d(sigma))
+        sigmas = tuple(as_sigmas(sigma) * sigma_factor)
         return [_ChannelPlan(sigmas, None) for _ in channels]
     if isinstance(vst, Stabilizer):
         return [_ChannelPlan((sigma_factor,), vst) for _ in channels]

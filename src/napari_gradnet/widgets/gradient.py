@@ -130,8 +130,9 @@ class GradientWidget(LiveWidget):
         layer = self.layers.layer
         if layer is not None and ("S" in axes) != layer.rgb:
             msg = (
-                f"the axes {axes} and the layer do not agree on colours: S stands for "
-                "the samples of layers that napari shows as RGB"
+                f"the axes {axes} and the layer do not agree on colours: give S to the "
+                "samples of a layer that napari shows as RGB, and to no other; else "
+                "open the image as RGB, or not"
             )
             raise GradNetError(msg)
         if kind == TEXTURE:

@@ -133,6 +133,9 @@ def test_no_packaged_models() -> None:
     message = r"model 'x' is neither a packaged model \(none\) nor a file"
     with pytest.raises(ModelError, match=message):
         find_model("x")
+    not_a_name: Any = 5
+    with pytest.raises(ModelError, match="model '5' is neither"):
+        find_model(not_a_name)
 
 
 def chosen(**image: Any) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 from tests.tiny_models import write_tiny_model
 
 from napari_gradnet import api
@@ -56,6 +57,7 @@ def awake(path: Path) -> Path:
     for module in attention_modules(pipeline):
         for weight in module.parameters():
             weight.data.abs_()
+        torch.nn.init.ones_(cast("torch.Tensor", module.squeeze.bias))
     save_model(path, pipeline, header)
     return path
 
@@ -85,6 +87,22 @@ def test_channel_attention_is_that_of_the_whole(
     image[:, :40, :40] -= 3000
     other = api.denoise_region(image, region, path, **options)
     assert np.abs(other - part).max() > 1e-3 * span
+
+
+@pytest.mark.parametrize("name", ["bm3d-guide", "attention-guide"])
+def test_a_given_guide_has_the_statistics_of_the_whole(
+    folder: Path, rng: np.random.Generator, name: str
+) -> None:
+    path = awake(write_tiny_model(folder, name))
+    image = counts(rng, (240, 250))
+    image[:40, :40] += 3000
+    guide = image + np.uint16(9)
+    options: dict[str, Any] = {"axes": "YX", "vst": False, "dtype": "float32"}
+    options |= {"value_range": (0, 5000), "guide": guide}
+    region = np.s_[200:220, 200:215]
+    part = api.denoise_region(image, region, path, **options)
+    whole = api.denoise(image, path, **options)
+    assert np.abs(part - whole[region]).max() <= 1e-5 * float(np.ptp(whole))
 
 
 def test_a_plane_is_looked_through_once(
@@ -199,6 +217,7 @@ def test_only_what_is_needed_is_read(folder: Path, rng: np.random.Generator) -> 
     [
         (np.s_[0:1, 0:5], "one slice for each of the image's 3 dimensions"),
         (np.s_[0, 0:5, 0:5], "one slice for each"),
+        (5, "region=5 must hold one slice for each"),
         (np.s_[0:1, 5:5, 0:5], "of dimension 1, of length 20"),
         (np.s_[0:1, 30:40, 0:5], "must keep one pixel or more"),
         (np.s_[0:1, 0:9:2, 0:5], "every one between"),

@@ -196,6 +196,7 @@ def test_missing_bm3d_is_said_with_a_way_out(monkeypatch):
         (np.zeros((9, 9)), (1, 2, 3), "3 values for 1 channels"),
         (np.zeros((9, 9)), -1, "sigma=-1 must be at least 0"),
         (np.zeros((9, 9)), np.nan, "sigma=nan must be"),
+        (np.zeros((9, 9)), "a", "sigma='a' must be a number"),
     ],
 )
 def test_refuses_what_it_cannot_use(plane, sigma, match):

@@ -249,6 +249,7 @@ def test_a_constant_stack_comes_back():
         (np.zeros((9, 9)), {"workers": 0}, "workers=0 must be at least 1"),
         (np.zeros((9, 9)), {"sigma": -2.0}, "must be at least 0"),
         (np.zeros((2, 1)), {}, "give sigma instead"),
+        (np.ones((9, 9)), {"sigma": "a"}, "sigma='a' must be a number"),
     ],
 )
 def test_refuses_what_it_cannot_use(image, options, match):
