@@ -42,35 +42,30 @@ def test_weights_mix_sources(rng: np.random.Generator) -> None:
     assert float(error[~bright].std()) == pytest.approx(10, rel=0.05)
 
 
-def test_less_than_a_patch_an_image(rng: np.random.Generator) -> None:
-    """Some images an epoch, all of them in the long run."""
-    source = {"clean": "array:a", "noise": GAUSS, "weight": 0.1}  # of 4 crops
-    values = {"train": [source], "validation": {"num_held_out": 0}}
-    arrays = {"a": [np.full((16, 16), i / 8) for i in range(8)]}
+@pytest.mark.parametrize(
+    ("images", "crops", "weight", "patches"), [(8, 4, 0.1, 3), (10, 1, 1.5, 15)]
+)
+def test_parts_of_a_patch_go_round(
+    images: int, crops: int, weight: float, patches: int
+) -> None:
+    """As many patches as were asked for, and in the long run of each image as many."""
+    source = {"clean": "array:a", "noise": GAUSS, "crops_per_image": crops}
+    values = {
+        "train": [{**source, "weight": weight}],
+        "validation": {"num_held_out": 0},
+    }
+    arrays = {"a": [np.full((16, 16), i / images) for i in range(images)]}
     data = load_data(DataConfig.parse(values), 1, 16, arrays)
-    assert data.patches_per_epoch() == 3
-    epochs = [
-        next(data.iter_epoch(seed=0, epoch=e, batch_size=3, patch_size=16)).clean
-        for e in range(8)
-    ]
-    seen = [sorted(int(v) for v in clean[:, 0, 0, 0] * 8) for clean in epochs]
-    assert all(len(set(numbers)) == 3 for numbers in seen)
-    assert sorted(n for numbers in seen for n in numbers) == sorted([*range(8)] * 3)
-
-
-def test_parts_of_a_patch_go_round() -> None:
-    """As many patches as were asked for, and of every image as many."""
-    source = {"clean": "array:a", "noise": GAUSS, "crops_per_image": 1, "weight": 1.5}
-    values = {"train": [source], "validation": {"num_held_out": 0}}
-    arrays = {"a": [np.full((16, 16), i / 10) for i in range(10)]}
-    data = load_data(DataConfig.parse(values), 1, 16, arrays)
-    assert data.patches_per_epoch() == 15
-    epochs = [
-        next(data.iter_epoch(seed=0, epoch=e, batch_size=15, patch_size=16)).clean
-        for e in range(4)
-    ]
-    seen = [round(float(v) * 10) for clean in epochs for v in clean[:, 0, 0, 0]]
-    assert sorted(seen) == sorted([*range(10)] * 6)
+    assert data.patches_per_epoch() == patches
+    seen = []
+    for epoch in range(images):
+        (batch,) = data.iter_epoch(
+            seed=0, epoch=epoch, batch_size=patches, patch_size=16
+        )
+        numbers = [round(float(v) * images) for v in batch.clean[:, 0, 0, 0]]
+        assert len(set(numbers)) == min(patches, images)
+        seen += numbers
+    assert sorted(seen) == sorted([*range(images)] * patches)
 
 
 def test_noise_on_top_of_noisy_partners() -> None:

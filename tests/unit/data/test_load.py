@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from napari_gradnet.config.data import DataConfig, SourceConfig
+from napari_gradnet.data.held_out import source_label
 from napari_gradnet.data.load import load_images
 from napari_gradnet.data.sources import load_data
 from napari_gradnet.errors import ConfigError
@@ -69,9 +70,9 @@ def test_pairs_from_a_csv_file(tmp_path: Path, grey: NDArray[np.uint8]) -> None:
     save(tmp_path / "good.png", grey)
     save(tmp_path / "grainy.png", np.roll(grey[::-1], 1, 0))
     (tmp_path / "p.csv").write_text("id,clean,noisy\n1,good.png,grainy.png\n")
-    loaded = load_images(
-        source(pairs=str(tmp_path / "p.csv"), check_alignment=False), 1, 16
-    )
+    given = source(pairs=str(tmp_path / "p.csv"), check_alignment=False)
+    assert source_label(given) == str(tmp_path / "p.csv")
+    loaded = load_images(given, 1, 16)
     assert np.array_equal(loaded.clean[0][0], grey)
     assert np.array_equal(loaded.noisy[0][0], np.roll(grey[::-1], 1, 0))
 
