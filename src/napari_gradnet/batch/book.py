@@ -225,6 +225,11 @@ class Book:
         self._report(report)
         self._tell(run.task, "done", run, message)
 
+    def is_done(self, task: Task) -> bool:
+        """Whether the journal has the output of a task as done."""
+        entry = self.journal.entry(task.name)
+        return entry is not None and entry.state == "done"
+
     def close(self, run: FileRun) -> None:
         """End a run: complete it, or tell why it failed."""
         final = self._is_final(run)

@@ -224,14 +224,14 @@ class ClusterEngine:
             self._advance(opened, book, pool)
         else:
             run.job.close()
+            target = run.task.target.absolute()
+            receipt = temporary_path(target)
             try:
-                book.journal.finishing(run.task.name)
+                book.journal.finishing(run.task.name, receipt=receipt.name)
             except OSError as error:
                 run.error = error
                 book.close(run)
                 return True
-            target = run.task.target.absolute()
-            receipt = temporary_path(target)
             future = self._client.submit(
                 run_whole, pickle.dumps(run.job), str(receipt), pure=False
             )
@@ -268,9 +268,6 @@ class ClusterEngine:
                 future.add_done_callback(self._finished.put)
                 continue
             run, opened = self._in_flight.pop(future)
-            if receipt := self._receipts.pop(future, None):
-                with contextlib.suppress(OSError):
-                    receipt.unlink(missing_ok=True)
             if future in results:
                 self._take(book, run, opened, results[future])
             elif run.error is None:
@@ -280,6 +277,11 @@ class ClusterEngine:
                 self._advance(opened, book, pool)
             elif run.error is not None:
                 book.close(run)
+            receipt = self._receipts.pop(future, None)
+            # the next run needs it, unless the journal has the output
+            if receipt is not None and book.is_done(run.task):
+                with contextlib.suppress(OSError):
+                    receipt.unlink(missing_ok=True)
 
     def _fetch(self, futures: list[Any]) -> dict[Any, Any]:
         """Results of tasks; none where a worker has just died with some of them."""

@@ -93,8 +93,8 @@ class Whole:
 def run_whole(pickled: bytes, receipt: str) -> Whole:
     """Do all of a small file; a task on a worker.
 
-    The file `receipt` stands from just before the output does until the result has
-    arrived: a task that is lost meanwhile and runs again may replace what it wrote, and
+    The file `receipt` stands from just before the output does until the journal knows
+    of it: a task that is lost meanwhile and runs again may replace what it wrote, and
     nothing else.
     """
     job: Job = pickle.loads(pickled)  # noqa: S301 - made by this program's `ClusterEngine`

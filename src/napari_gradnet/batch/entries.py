@@ -33,6 +33,8 @@ class Entry:
         Whether this batch had made what stood under the output's name at the start.
     outdated : bool
         Whether all of it is to be begun anew.
+    receipt : str
+        Name of a file that stands beside the output from before that is written.
     source : str
         The input, for messages.
     figures : dict
@@ -44,13 +46,17 @@ class Entry:
     units: dict[str, str] = field(default_factory=dict)
     replaces: bool = False
     outdated: bool = False
+    receipt: str = ""
     source: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def owned(self) -> bool:
+    def owns(self, output: Path) -> bool:
         """Whether this batch has made what stands under the output's name."""
-        return self.replaces or self.state in ("finishing", "done")
+        if self.replaces or self.state == "done":
+            return True
+        if self.receipt:
+            return output.with_name(self.receipt).exists()
+        return self.state == "finishing"
 
 
 class Entries:
@@ -127,6 +133,7 @@ class Entries:
         else:
             entry = self._entries[name]
             entry.state = state
+            entry.receipt = line.get("receipt", entry.receipt)
             if state == "done":
                 entry.units.clear()
                 entry.figures = line.get("figures", {})

@@ -203,8 +203,15 @@ class Journal:
         with contextlib.suppress(OSError):
             self._record(line)
 
-    def finishing(self, name: str) -> None:
+    def finishing(self, name: str, *, receipt: str = "") -> None:
         """Say that the output may appear from now on.
+
+        Parameters
+        ----------
+        name : str
+            Of the output.
+        receipt : str
+            Name of a file that will stand beside it before it does, if there is one.
 
         Raises
         ------
@@ -212,7 +219,8 @@ class Journal:
             The disk is full, or the output folder has vanished.
         """
         self.check_place()
-        self._record({"file": name, "state": "finishing"}, sync=True)
+        told = {"receipt": receipt} if receipt else {}
+        self._record({"file": name, "state": "finishing", **told}, sync=True)
 
     def done(self, name: str, figures: Mapping[str, Any]) -> None:
         """Say that the output stands under its name.

@@ -86,7 +86,7 @@ class Opener:
         self._journal.check_place()
         entry = self._journal.entry(task.name)
         exists = os.path.lexists(task.target)
-        mine = entry is not None and entry.owned
+        mine = entry is not None and entry.owns(task.target)
         job = self._make_job(task, self._overwrite or mine)
         try:
             fingerprint = dict(job.fingerprint)
@@ -149,7 +149,7 @@ def compare(
     changed = differences(entry.fingerprint, fingerprint)
     if entry.state == "done" or not kept:  # no output would be of two versions
         changed.pop("version", None)
-    ours = entry.owned and os.path.lexists(task.target)
+    ours = entry.owns(task.target) and os.path.lexists(task.target)
     nothing = entry.state != "done" and not kept and not ours
     if nothing or not changed:
         return

@@ -139,7 +139,8 @@ def _standing(task: Task, entries: Entries, overwrite: bool, restart: bool) -> s
     """Say what stands under the output's name; raise what would stop the run."""
     exists = os.path.lexists(task.target)
     entry = entries.get(task.name)
-    if exists and not overwrite and not (entry is not None and entry.owned):
+    mine = entry is not None and entry.owns(task.target)
+    if exists and not overwrite and not mine:
         return _REFUSED
     anew = entry is None or restart or entry.outdated
     if entry is None or anew or (entry.state == "done" and not exists):

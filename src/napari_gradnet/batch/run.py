@@ -214,9 +214,9 @@ def _queued(
 def _forget_failed(task: Task, journal: Journal) -> None:
     """Begin anew what failed and has changed, perhaps since it was not whole."""
     entry = journal.entry(task.name)
-    if entry is None or entry.state != "failed" or entry.owned or task.fault:
+    if entry is None or entry.state != "failed" or task.fault:
         return
-    if entry.source not in ("", str(task.source.absolute())):
+    if entry.owns(task.target) or entry.source not in ("", str(task.source.absolute())):
         return
     with contextlib.suppress(GradNetError, OSError):  # told when the file is begun
         job = make_job(task, True, leads=True)  # it does no work

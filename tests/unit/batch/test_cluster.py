@@ -186,3 +186,37 @@ def test_only_what_a_task_wrote_itself_is_replaced(
         assert "done" in states
         assert tifffile.imread(out / "a.tif").shape == (20, 24)
     assert not [path for path in out.iterdir() if path.suffix == ".part"]
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_what_a_stopped_run_had_with_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """Its output is replaced if the task wrote it, and left if somebody else did."""
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", np.zeros((20, 24), np.uint16))
+    out = tmp_path / "out"
+
+    class Stopped(Exception):  # noqa: N818 - no error
+        """The leader is no more."""
+
+    class Last(Here):
+        def submit(self, function: Any, job: bytes, receipt: str, **_: Any) -> Any:
+            if written:
+                function(job, receipt)
+            raise Stopped
+
+    monkeypatch.setattr(connect, "connect", lambda *_: nullcontext(Last(print, 1)))
+    options = BatchOptions(gradient="magnitude")
+    with pytest.raises(Stopped):
+        list(iter_batch([tmp_path / "in"], out, options, scheduler="x"))
+    if not written:
+        (out / "a.tif").write_bytes(b"somebody's")
+    states = {event.state for event in iter_batch([tmp_path / "in"], out, options)}
+    if written:
+        assert "done" in states
+        assert tifffile.imread(out / "a.tif").shape == (20, 24)
+    else:
+        assert "failed" in states
+        assert (out / "a.tif").read_bytes() == b"somebody's"
+    assert not [path for path in out.iterdir() if path.suffix == ".part"]

@@ -37,15 +37,34 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "new" / "out") as journal:
         a, b, c, d = (journal.entry(name) for name in "abcd")
         assert journal.entry("e") is None
-    assert (a.state, a.owned, a.fingerprint) == ("started", False, PRINT)
+    output = tmp_path / "x"
+    assert (a.state, a.owns(output), a.fingerprint) == ("started", False, PRINT)
     assert a.units == {"plane-0": "sum of plane-0"}
-    assert (b.state, b.owned, b.fingerprint["input"]) == (
+    assert (b.state, b.owns(output), b.fingerprint["input"]) == (
         "finishing",
         True,
         {"size": 4},
     )
-    assert (c.state, c.owned, c.figures) == ("done", True, {"seconds": 2})
-    assert (d.state, d.owned) == ("failed", False)
+    assert (c.state, c.owns(output), c.figures) == ("done", True, {"seconds": 2})
+    assert (d.state, d.owns(output)) == ("failed", False)
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_an_output_is_owned_where_its_receipt_stands(
+    tmp_path: Path, failed: bool
+) -> None:
+    with Journal(tmp_path) as journal:
+        journal.start("a", PRINT)
+        journal.finishing("a", receipt=".a.part")
+        if failed:
+            journal.failed("a", "its worker was killed")
+    with Journal(tmp_path) as journal:
+        entry = journal.entry("a")
+        assert not entry.owns(tmp_path / "a")
+        (tmp_path / ".a.part").touch()
+        assert entry.owns(tmp_path / "a")
+        journal.start("a", PRINT)
+        assert not journal.entry("a").owns(tmp_path / "a")
 
 
 def test_going_on_keeps_units_and_what_is_owned(tmp_path: Path) -> None:
@@ -55,7 +74,12 @@ def test_going_on_keeps_units_and_what_is_owned(tmp_path: Path) -> None:
         journal.finishing("a")
         journal.start("a", PRINT, source="/in/a", again=True, replaces=True)
         entry = journal.entry("a")
-        assert (entry.state, entry.owned, entry.source, set(entry.units)) == (
+        assert (
+            entry.state,
+            entry.owns(tmp_path / "a"),
+            entry.source,
+            set(entry.units),
+        ) == (
             "started",
             True,
             "/in/a",
@@ -63,7 +87,7 @@ def test_going_on_keeps_units_and_what_is_owned(tmp_path: Path) -> None:
         )
         journal.start("a", PRINT)
         assert journal.entry("a").units == {}
-        assert not journal.entry("a").owned
+        assert not journal.entry("a").owns(tmp_path / "a")
         journal.forget("a")
         assert journal.entry("a") is None
 
