@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from napari_gradnet.axes import ImageAxes
     from napari_gradnet.inference.precision import Precision
@@ -44,12 +44,12 @@ class ModelChoice:
     device: str = "auto"
     precision: Precision = "auto"
 
-    def open(self, axes: ImageAxes, dtype: DTypeLike) -> tuple[Model, str]:
+    def open(self, axes: ImageAxes) -> tuple[Model, str]:
         """Open the model for an image.
 
         Parameters
         ----------
-        axes, dtype
+        axes : ImageAxes
             Of the image.
 
         Returns
@@ -62,7 +62,7 @@ class ModelChoice:
         if isinstance(name, Model):
             return name, message
         if name == "auto":
-            name, kind = choose_model(rgb=axes.is_rgb, dtype=dtype)
+            name, kind = choose_model(rgb=axes.is_rgb)
             message = f"model {name!r} chosen for {kind}"
         model = open_model(name, device=self.device, precision=self.precision)
         return model, message
