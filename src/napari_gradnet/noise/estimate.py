@@ -40,6 +40,8 @@ _NUM_LEVELS = 24
 _MAX_PATCHES = 60_000
 _MAX_PLANES = 16
 _DARK_PERCENTILE = 0.1
+#: Confidence from which on the noise is said to depend on the signal.
+_SURE = 0.5
 #: Sums of squares of all patches stay below float64's largest number.
 _LARGEST = 1e150
 
@@ -131,17 +133,42 @@ def estimate_noise(
     -----
     Noise is taken to be independent from pixel to pixel; a picture that was resized,
     demosaicked or compressed shows less noise than it has. Saturated pixels (a pile of
-    pixels at the lowest or highest value) and patches near them are left out. The same
-    image gives the same estimate: nothing is drawn at random.
+    pixels at the lowest or highest value) and patches near them are left out, but for
+    the zeros of images of few photons. The same image gives the same estimate: nothing
+    is drawn at random.
     """
     channels = _channels(image, channel_axis)
+    limits = [_clipping_limits(planes) for planes in channels]
+    estimate = _estimate(channels, limits)
+    if any(math.isfinite(low) for low, _ in limits):
+        counts = _estimate(channels, [(-math.inf, high) for _, high in limits])
+        if _are_counts(counts, min(low for low, _ in limits)):
+            return counts
+    return estimate
+
+
+def _are_counts(estimate: NoiseEstimate, lowest: float) -> bool:
+    """Whether the noise is that of few photons, whose zeros are no saturation.
+
+    That is, whether its variance vanishes at the pile of lowest values. A camera's read
+    noise, of which the pile has cut off one half, leaves some.
+    """
+    if estimate.confidence < _SURE:
+        return False
+    zero = estimate.gain * (lowest - estimate.offset) + estimate.read_noise**2
+    return abs(zero) < estimate.gain**2
+
+
+def _estimate(
+    channels: list[NDArray[np.float64]], limits: list[tuple[float, float]]
+) -> NoiseEstimate:
+    """Estimate sigmas and law of channels with known clipping limits."""
     sigmas = []
     levels = []
     dark = []
-    for planes in channels:
-        limits = _clipping_limits(planes)
-        sigmas.append(_channel_sigma(planes, limits))
-        pairs, low = _channel_levels(planes, limits, sigmas[-1])
+    for planes, ends in zip(channels, limits, strict=True):
+        sigmas.append(_channel_sigma(planes, ends))
+        pairs, low = _channel_levels(planes, ends, sigmas[-1])
         levels.append(pairs)
         dark.append(low)
     points = np.concatenate(levels)
@@ -151,7 +178,7 @@ def estimate_noise(
         return NoiseEstimate(_rms(sigmas), tuple(sigmas), levels=pairs_out)
     offset = max(min(dark), -intercept / slope)
     read_noise = math.sqrt(max(intercept + slope * offset, 0.0))
-    if confidence >= 0.5:
+    if confidence >= _SURE:
         # the patch estimate favours dark patches where the noise grows with the signal
         means = [float(np.mean(planes)) for planes in channels]
         sigmas = [

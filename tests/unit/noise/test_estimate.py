@@ -162,6 +162,27 @@ def test_saturated_pixels_do_not_count(rng):
     assert all(variance > 80 for _, variance in estimate.levels)
 
 
+@pytest.mark.parametrize("unit", [1, 7])
+@pytest.mark.parametrize("peak", [1, 3, 10])
+def test_zeros_of_few_photons_are_no_saturation(rng, peak, unit):
+    """Dark background with spots: most pixels are 0, as far as 95 of 100."""
+    rows, columns = np.mgrid[:256, :256]
+    waves = np.sin(rows / 9) * np.sin(columns / 13)
+    photons = peak * np.clip(waves - 0.6, 0, None) / 0.4
+    estimate = estimate_noise((rng.poisson(photons) * unit).astype(np.uint16))
+    assert estimate.gain == pytest.approx(unit, rel=0.15)
+    assert estimate.confidence > 0.5
+    assert estimate.sigma == pytest.approx(unit * photons.mean() ** 0.5, rel=0.25)
+
+
+def test_read_noise_that_is_cut_off_is_saturation(rng):
+    dark = data.camera()[:256, :256] - 100.0
+    noisy = np.clip(np.rint(dark + rng.normal(0, 20, dark.shape)), 0, None)
+    estimate = estimate_noise(noisy)
+    assert estimate.confidence < 0.5
+    assert estimate.sigma == pytest.approx(20, rel=0.05)
+
+
 def test_black_borders_do_not_count(rng):
     noisy = np.zeros((300, 300))
     noisy[50:250, 50:250] = 0.5 + rng.normal(0, 0.1, (200, 200))
