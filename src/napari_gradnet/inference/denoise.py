@@ -79,8 +79,9 @@ def denoise(  # noqa: PLR0913 - one option a line, all but two by name
         Refuse NaN and infinity, or fill them from the nearest pixel for the network and
         put them back.
     value_range : (float, float), optional
-        Black and white in the units of `image`. By default 0 and 255 for uint8, else
-        the percentiles 0.1 and 99.9 of the whole image. Nothing is clipped to it.
+        Black and white in the units of `image`. By default 0 and 255 for uint8, but
+        for grey images that hardly reach 64, else the percentiles 0.1 and 99.9 of the
+        whole image. Nothing is clipped to it.
     out : ndarray, shape of `image`, optional
         Takes the result plane by plane; what is finished survives a cancellation.
     on_event : callable, optional

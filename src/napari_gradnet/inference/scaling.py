@@ -27,6 +27,8 @@ __all__ = ["Scaling", "settle_scaling"]
 
 #: Values that the camera's law is fitted to, of several planes where they are small.
 ESTIMATE_VALUES = 1 << 22
+#: Grey images of 8 bits whose white lies below are few photons; 255 is a photo's.
+DIM_WHITE = 64.0
 #: Shortest side for that, pixels.
 SMALLEST_ESTIMATE = 8
 
@@ -110,7 +112,7 @@ def settle_scaling(
         The noise cannot be measured though `vst` is True, or the values span too much.
     """
     stabilizer = _settle_stabilizer(samples, options, rgb=rgb)
-    low, high = _settle_range(samples, dtype, options, stabilizer)
+    low, high = _settle_range(samples, dtype, options, stabilizer, rgb=rgb)
     if not math.isfinite(high - low):
         msg = (
             f"values from {low:g} to {high:g} span more than float64 holds: divide the "
@@ -150,12 +152,17 @@ def _settle_range(
     dtype: np.dtype[Any],
     options: StackOptions,
     stabilizer: Stabilizer | None,
+    *,
+    rgb: bool,
 ) -> tuple[float, float]:
     given = options.value_range
     if stabilizer is None:
         if given is not None:
             return given
-        return (0.0, 255.0) if dtype == np.uint8 else robust_range(samples)
+        if dtype == np.uint8 and rgb:
+            return 0.0, 255.0
+        low, high = robust_range(samples)
+        return (0.0, 255.0) if dtype == np.uint8 and high >= DIM_WHITE else (low, high)
     if given is None:
         return robust_range([stabilizer.forward(s[np.isfinite(s)]) for s in samples])
     low, high = stabilizer.forward(np.array(given, np.float64)).tolist()

@@ -7,7 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from napari_gradnet.inference.scaling import Scaling
+from napari_gradnet.inference.options import StackOptions
+from napari_gradnet.inference.scaling import Scaling, settle_scaling
 from napari_gradnet.noise.stabilize import Stabilizer
 
 
@@ -30,3 +31,20 @@ def test_large_planes_take_little_memory_on_the_way(
     assert peak < kept + 20e6  # less than one float64 of each value, 24 MB
     if stabilizer is None:
         np.testing.assert_array_equal(result, image)
+
+
+@pytest.mark.parametrize(
+    ("white", "shape", "expected"),
+    [(40, (64, 64), (0, 40)), (90, (64, 64), (0, 255)), (40, (64, 64, 3), (0, 255))],
+)
+def test_few_photons_in_8_bits_are_no_photo(
+    white: int, shape: tuple[int, ...], expected: tuple[int, int]
+) -> None:
+    plane = np.linspace(0, white, int(np.prod(shape))).round().reshape(shape)
+    scaling = settle_scaling(
+        [plane.astype(np.uint8)],
+        np.dtype(np.uint8),
+        StackOptions(vst=False),
+        rgb=len(shape) == 3,
+    )
+    assert (scaling.low, scaling.high) == expected
