@@ -128,12 +128,17 @@ class NetworkOperation(Operation):
             return ModelChoice(self.model, "cpu", known)
         return ModelChoice(self.model, self.device, self.precision)
 
-    def _open(self, axes: ImageAxes, settled: Precision | None = None) -> Model:
+    def _open(
+        self,
+        axes: ImageAxes,
+        dtype: np.dtype[Any],
+        settled: Precision | None = None,
+    ) -> Model:
         choice = self._choice()
-        model, _ = choice.open(axes)
+        model, _ = choice.open(axes, dtype)
         if settled is not None and settled != model.record["precision"]:
             # settled on another machine, which gains from another arithmetic
-            model, _ = dataclasses.replace(choice, precision=settled).open(axes)
+            model, _ = dataclasses.replace(choice, precision=settled).open(axes, dtype)
         return model
 
     def describe(self, axes: ImageAxes, dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -142,7 +147,7 @@ class NetworkOperation(Operation):
         Not the device: a batch may go on on another one, with the precision that was
         settled.
         """
-        model = self._open(axes)
+        model = self._open(axes, dtype)
         options = dataclasses.asdict(self.options)
         del options["tile"]  # results do not depend on it
         if self.options.ensemble is None:
@@ -160,7 +165,7 @@ class NetworkOperation(Operation):
         self, axes: ImageAxes, dtype: np.dtype[Any], samples: Samples
     ) -> dict[str, Any]:
         """Settle precision, tiles and the scaling of each channel."""
-        model = self._open(axes)
+        model = self._open(axes, dtype)
         stack = StackDenoiser(model, axes, dtype, samples, self.options)
         rows, columns = axes.plane_shape[:2]
         return {
@@ -185,7 +190,7 @@ class NetworkOperation(Operation):
         ModelError
             The model is another one than was settled on.
         """
-        model = self._open(axes, state["precision"])
+        model = self._open(axes, dtype, state["precision"])
         if model.sha256 != state["model_sha256"]:
             msg = (
                 f"model {model.path} is not the one that the work began with "

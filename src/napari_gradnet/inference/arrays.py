@@ -78,7 +78,7 @@ def iter_denoise_array(
     if isinstance(guide, str):
         kind: Any = guide
         options, guide = dataclasses.replace(options, guide=kind), None
-    opened, chosen = model.open(whole)
+    opened, chosen = model.open(whole, dtype)
     helper = None if guide is None else check_guide(guide, array, opened)
     pipeline = opened.pipeline
     margin = widen(wanted, whole, pipeline.receptive_radius, pipeline.alignment)

@@ -73,7 +73,9 @@ def iter_denoise_file(
     """
     with open_image(path, axes=axes) as source:
         samples = sample_planes(source.read_plane, source.axes)
-        opened, chosen = ModelChoice(model, device, precision).open(source.axes)
+        opened, chosen = ModelChoice(model, device, precision).open(
+            source.axes, source.dtype
+        )
         stack = StackDenoiser(opened, source.axes, source.dtype, samples, options)
         del samples
         record = processing_record(operation="denoise", **stack.record)

@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_gradnet.bundle import (
     ModelHeader,
     file_sha256,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
+    from numpy.typing import DTypeLike
 
     from napari_gradnet.networks.pipeline import Pipeline
 
@@ -42,10 +45,12 @@ __all__ = [
 #: For white Gaussian noise, which made test images have: what is worth its time first.
 WHITE_NOISE = ("gradnet-fast-color", "gradnet-color", "gradnet-small-color")
 #: What ``auto`` takes, the first that is there. Colour images are photos: their noise
-#: is a camera's. Grey ones may be anything, whatever their type: `gradnet-fluorescence`
-#: gains 0.2 dB on the microscope it learnt from and loses 1.5 to 2.4 dB on Set12.
+#: is a camera's.
 AUTO_COLOR = ("gradnet-real", *WHITE_NOISE)
 AUTO_GRAY = ("gradnet-fast-gray", "gradnet-gray", "dn-resnet-13-gray")
+#: Before those for a detector's counts, which are most often a microscope's. It blurs
+#: what is no fluorescence; where that hardly shows in its noise, those draw fibres.
+AUTO_COUNTS = ("gradnet-fluorescence",)
 
 
 @dataclass(frozen=True)
@@ -135,13 +140,17 @@ def list_models() -> tuple[ModelInfo, ...]:
     return tuple(infos)
 
 
-def choose_model(*, rgb: bool, white: bool = False) -> tuple[str, str]:
-    """Name the packaged model for colour images or grey ones.
+def choose_model(
+    *, rgb: bool, dtype: DTypeLike = np.uint8, white: bool = False
+) -> tuple[str, str]:
+    """Name the packaged model for colour images, grey ones or a detector's counts.
 
     Parameters
     ----------
     rgb : bool
         Whether the images are colour photos.
+    dtype : dtype
+        Of the images: grey integers of more than 8 bits are counts.
     white : bool
         Whether the noise of photos is known to be white and Gaussian.
 
@@ -156,9 +165,12 @@ def choose_model(*, rgb: bool, white: bool = False) -> tuple[str, str]:
     ModelError
         No packaged model is there.
     """
+    dtype = np.dtype(dtype)
     names: tuple[str, ...]
     if rgb:
         kind, names = "colour images", WHITE_NOISE if white else AUTO_COLOR
+    elif dtype.kind in "iu" and dtype.itemsize > 1:
+        kind, names = f"counts ({dtype})", (*AUTO_COUNTS, *AUTO_GRAY)
     else:
         kind, names = "grey images", AUTO_GRAY
     packaged = list_packaged()

@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_gradnet.events import Progress
-from napari_gradnet.inference.models import Model, choose_model, open_model
+from napari_gradnet.inference.models import (
+    AUTO_COUNTS,
+    AUTO_GRAY,
+    Model,
+    choose_model,
+    open_model,
+)
 from napari_gradnet.inference.statistics import iter_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from napari_gradnet.axes import ImageAxes
     from napari_gradnet.inference.precision import Precision
@@ -44,12 +50,12 @@ class ModelChoice:
     device: str = "auto"
     precision: Precision = "auto"
 
-    def open(self, axes: ImageAxes) -> tuple[Model, str]:
+    def open(self, axes: ImageAxes, dtype: DTypeLike) -> tuple[Model, str]:
         """Open the model for an image.
 
         Parameters
         ----------
-        axes : ImageAxes
+        axes, dtype
             Of the image.
 
         Returns
@@ -62,8 +68,10 @@ class ModelChoice:
         if isinstance(name, Model):
             return name, message
         if name == "auto":
-            name, kind = choose_model(rgb=axes.is_rgb)
+            name, kind = choose_model(rgb=axes.is_rgb, dtype=dtype)
             message = f"model {name!r} chosen for {kind}"
+            if name in AUTO_COUNTS:
+                message += f": take {AUTO_GRAY[0]!r} for what is no fluorescence"
         model = open_model(name, device=self.device, precision=self.precision)
         return model, message
 

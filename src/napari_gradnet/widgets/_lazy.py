@@ -77,7 +77,7 @@ class LazyRun:
         yield Progress(0, 1)
         options = self.options
         if options.model == "auto":
-            name, _ = choose_model(rgb=self.axes.is_rgb)
+            name, _ = choose_model(rgb=self.axes.is_rgb, dtype=self.image.dtype)
             options = dataclasses.replace(options, model=name)
         da: Any = dask.array  # partly annotated
         array = self.image

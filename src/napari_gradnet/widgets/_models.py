@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["SHELF", "ModelPicker", "Scout", "models_changed"]
 
 _WAITING = "Looking for models ..."
-_AUTOMATIC = "Takes the packaged model for colour or grey images."
+_AUTOMATIC = "Takes the packaged model for colour, grey images or counts."
 _NONE = "No packaged model is installed: open a model file."
 #: Milliseconds for a file that appeared to get its final name.
 _DELAY = 200

@@ -232,7 +232,7 @@ class DenoiseRun:
         options = self.options
         precision: Any = options.precision
         choice = ModelChoice(options.model, options.device, precision)
-        model, _ = choice.open(self.axes)
+        model, _ = choice.open(self.axes, self.image.dtype)
         shape = self.image.shape
         if self.region is not None:
             shape = tuple(s.stop - s.start for s in self.region)

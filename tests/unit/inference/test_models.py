@@ -160,13 +160,25 @@ def test_auto_goes_by_colour(packaged: Path) -> None:
     assert chosen(rgb=True, white=True) == "gradnet-fast-color"
 
 
-def test_auto_takes_counts_as_other_grey_images(packaged: Path) -> None:
-    """What is made for micrographs spoils other images of 16 bits."""
-    for name in "gradnet-fast-gray", "gradnet-fluorescence":
-        write_tiny_model(packaged, "grey").rename(packaged / f"{name}.safetensors")
+def test_auto_knows_counts_by_their_type(packaged: Path) -> None:
+    write_tiny_model(packaged, "grey").rename(packaged / "gradnet-gray.safetensors")
+    assert choose_model(rgb=False, dtype="uint16") == (
+        "gradnet-gray",
+        "counts (uint16)",
+    )
+    path = packaged / "gradnet-fluorescence.safetensors"
+    write_tiny_model(packaged, "noisy-guide").rename(path)
+    for dtype in "uint16", ">u2", "int16", "uint32":
+        assert chosen(rgb=False, dtype=dtype) == "gradnet-fluorescence"
+    # floats have no scale that would tell
+    for dtype in "uint8", "float32", "bool":
+        assert chosen(rgb=False, dtype=dtype) == "gradnet-gray"
     events: list[Any] = []
     denoise(np.full((9, 9), 300, np.uint16), on_event=events.append)
-    assert events[0].message == "model 'gradnet-fast-gray' chosen for grey images"
+    assert events[0].message == (
+        "model 'gradnet-fluorescence' chosen for counts (uint16): take "
+        "'gradnet-fast-gray' for what is no fluorescence"
+    )
 
 
 def test_packaged_models_are_listed(packaged: Path) -> None:
