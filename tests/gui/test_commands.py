@@ -99,3 +99,41 @@ def test_a_stack_of_files_is_no_file(
     widget.layers.set_layer(one)
     assert str(first) in widget.command()
     assert str(first) in widget.python_script()
+
+
+def test_a_script_repeats_what_the_form_does(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    stack: NDArray[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Channels of a file have ranges of their own; labels may say something else."""
+    monkeypatch.setattr(denoise, "Scout", lambda *_: None)
+    path = tmp_path / "channels.ome.tif"
+    tifffile.imwrite(path, stack, ome=True, metadata={"axes": "CYX"})
+    with layer_source(path=str(path)):
+        viewer.add_image(stack, name="plain")
+        named = viewer.add_image(stack, name="named", axis_labels=("t", "y", "x"))
+    widget = denoise.DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.layers.set_layer(viewer.layers["plain"])
+    assert widget.options().axes == "CYX"
+    assert "axes" not in widget.command()
+    widget.layers.set_layer(named)
+    assert "--axes TYX" in widget.command()
+    assert "axes='TYX'" in widget.python_script()
+
+
+def test_new_names_of_layers_are_shown(
+    qtbot: QtBot,
+    viewer: ViewerModel,
+    stack: NDArray[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(denoise, "Scout", lambda *_: None)
+    layer = viewer.add_image(stack, name="raw")
+    widget = denoise.DenoiseWidget(viewer)
+    qtbot.addWidget(widget)
+    layer.name = "old raw"
+    assert widget.layers.currentText() == "old raw"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from tests.gui.comparing import press
+
+from napari_gradnet.errors import InputError
+from napari_gradnet.widgets import _compare_curtain
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from numpy.typing import NDArray
+    from pytestqt.qtbot import QtBot
     from tests.gui.comparing import Layers
 
     from napari_gradnet.widgets.compare import CompareWidget
@@ -86,3 +92,62 @@ def test_contrast_keeps_its_range(widget: CompareWidget, layers: Layers) -> None
     widget.curtain_button.click()
     assert tuple(blurred.contrast_limits) == (900, 1600)
     assert tuple(blurred.contrast_limits_range) == (800, 1700)
+
+
+class Unchunked:
+    """An array on disk that has no chunks, such as h5py's by default."""
+
+    chunks = None
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return self.array[key]
+
+
+def test_arrays_without_chunks_are_compared(
+    qtbot: QtBot, widget: CompareWidget, viewer: ViewerModel, layers: Layers
+) -> None:
+    for layer in layers[1:]:
+        layer.data = Unchunked(np.asarray(layer.data))
+    widget.curtain_button.click()
+    assert "blurred (curtain)" in viewer.layers
+    widget.curtain_button.click()
+    press(qtbot, widget.noise)
+    assert widget.noise.layer is not None
+
+
+def test_what_cannot_be_shown_leaves_the_buttons_at_work(
+    qtbot: QtBot,
+    widget: CompareWidget,
+    messages: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: Any) -> str:
+        message = "two shapes"
+        raise ValueError(message)
+
+    monkeypatch.setattr(widget.noise, "_show", fail)
+    press(qtbot, widget.noise)
+    assert "two shapes" in messages[-1]
+    assert "Failed" in widget.noise.bar.status.text()
+
+
+def test_a_curtain_that_cannot_be_drawn_hides_nothing(
+    widget: CompareWidget,
+    viewer: ViewerModel,
+    layers: Layers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: Any) -> Any:
+        message = "no such array"
+        raise InputError(message)
+
+    other = viewer.add_labels(np.zeros((2, 96, 80), int), name="other")
+    points = viewer.add_image(np.zeros((2, 96, 80)), name="more")
+    monkeypatch.setattr(_compare_curtain, "cheap_array", fail)
+    widget.curtain_button.click()
+    assert other.visible
+    assert points.visible

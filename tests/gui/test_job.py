@@ -126,3 +126,25 @@ def test_cancelled_work_is_closed_in_its_own_thread(qtbot: QtBot) -> None:
         job.start(work())
     assert ended.args[0] == Outcome(cancelled=True)
     assert len(set(threads)) == 1
+
+
+def test_a_worker_that_napari_quits_is_closed_and_over(qtbot: QtBot) -> None:
+    """As when a window is closed, perhaps another one than the form's."""
+    closed = threading.Event()
+
+    def work() -> Generator[Event, None, str]:
+        try:
+            while True:
+                yield Other()
+        finally:
+            closed.set()
+
+    owner = QObject()
+    job = Job(owner)
+    with qtbot.waitSignal(job.progressed, timeout=TIMEOUT):
+        job.start(work())
+    with qtbot.waitSignal(job.ended, timeout=TIMEOUT) as ended:
+        job._worker.quit()
+    assert ended.args[0].cancelled
+    assert not job.running
+    assert closed.wait(TIMEOUT / 1000)

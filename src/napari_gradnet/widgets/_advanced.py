@@ -8,7 +8,7 @@ from napari.layers import Image
 from qtpy.QtWidgets import QComboBox, QSpinBox
 
 from napari_gradnet.widgets._fields import AdvancedSection
-from napari_gradnet.widgets._parts import connect
+from napari_gradnet.widgets._parts import follow_layers
 from napari_gradnet.widgets._preferences import (
     read_preference,
     watch_preference,
@@ -59,8 +59,7 @@ class GuideBox(QComboBox):
             "of the one that is denoised"
         )
         self.refresh()
-        for name in ("inserted", "removed", "reordered"):
-            connect(self, getattr(viewer.layers.events, name), self.refresh)
+        follow_layers(self, viewer, self.refresh)
 
     def refresh(self, _: Any = None) -> None:
         """Take the layers and their names anew; the choice stays."""

@@ -85,10 +85,10 @@ class Curtain:
         self._fraction = 0.5
         active = viewer.layers.selection.active
         self._had_grid, grid_of(viewer).enabled = grid_of(viewer).enabled, False
-        self._scene = Scene(viewer, (left, right))
         self._levels: list[Any] | None = None
         self._data: Any
-        self._take_data()
+        self._take_data()  # may fail: before layers are hidden
+        self._scene = Scene(viewer, (left, right))
         self._width = int(self._data.shape[right.ndim - 1])
         # at any column it is on the straight line between these
         self._origin, self._step = self._translations()
@@ -289,5 +289,5 @@ def cheap_array(data: Any) -> Any:
         return data
     import dask.array as da
 
-    chunks = getattr(data, "chunks", "auto")
+    chunks = getattr(data, "chunks", None) or "auto"  # none of h5py's plain datasets
     return da.from_array(data, chunks=chunks, name=False)  # type: ignore[no-untyped-call]

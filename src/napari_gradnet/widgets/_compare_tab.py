@@ -140,5 +140,14 @@ class CompareTab(QWidget):
         elif outcome.cancelled:
             self.bar.end("Cancelled.")
         else:
-            self.bar.end(self._show(outcome.value))
+            self._end_with(outcome.value)
         self._used = ()
+
+    def _end_with(self, value: Any) -> None:
+        try:
+            message = self._show(value)
+        except Exception as error:  # noqa: BLE001 - the buttons must work again
+            self.bar.end("Failed: see the notification.")
+            show_error(sentence_of(error))
+        else:
+            self.bar.end(message)

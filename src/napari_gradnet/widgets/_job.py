@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import create_worker
+from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QObject, QThreadPool, Signal  # type: ignore[attr-defined]
 
 from napari_gradnet.events import Progress
@@ -73,7 +73,11 @@ class Job(QObject):
     def start(self, work: Generator[Event, None, Any]) -> None:
         """Begin; the job must not be running."""
         self._switch.on = True
-        self._worker = create_worker(_guarded, work, self._switch, _start_thread=False)
+        self._worker = create_worker(
+            _guarded, work, self._switch, _start_thread=False, _worker_class=_Worker
+        )
+        # by napari, when a window is closed, perhaps another one than the form's
+        self._worker.aborted.connect(self._on_aborted)
         self._worker.yielded.connect(self._on_event)
         self._worker.returned.connect(self._on_end)
         # its thread only waits for another one: it takes none from other work, and
@@ -89,6 +93,9 @@ class Job(QObject):
     def _on_event(self, event: Event) -> None:
         self.progressed.emit(event)
 
+    def _on_aborted(self) -> None:
+        self._on_end(Outcome(cancelled=True))
+
     def _on_end(self, outcome: Outcome) -> None:
         self._worker = None
         self.ended.emit(outcome)
@@ -99,6 +106,16 @@ def _add_threads(number: int) -> None:
     pool = QThreadPool.globalInstance()
     if pool is not None:
         pool.setMaxThreadCount(pool.maxThreadCount() + number)
+
+
+class _Worker(GeneratorWorker[Any, Any, Any]):
+    """Closes its generator in its thread, however it ends."""
+
+    def work(self) -> Any:
+        try:
+            return super().work()
+        finally:
+            self._gen.close()
 
 
 class _Switch:

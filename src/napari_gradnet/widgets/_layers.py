@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pint  # napari's units are of it
 from napari.utils.transforms import Affine
 
 from napari_gradnet.axes import ImageAxes
+from napari_gradnet.errors import GradNetError
 from napari_gradnet.region import Region
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ __all__ = [
     "METADATA_KEY",
     "PLACE",
     "Region",
+    "file_axes",
     "full_data",
     "guess_layer_axes",
     "is_preview",
@@ -42,6 +46,10 @@ KEPT = (
 )
 #: Without names, dimensions are counted from the last one: Y and X stand there.
 _GUESS = {1: "X", 2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
+#: What files say of layers: path, shape, axes.
+_of_files: WeakKeyDictionary[Image, tuple[str, tuple[int, ...], str]] = (
+    WeakKeyDictionary()
+)
 _NAMES = {"time": "T", "channel": "C", "depth": "Z", "row": "Y", "column": "X"}
 
 
@@ -57,7 +65,7 @@ def is_preview(layer: Image) -> bool:
 
 
 def guess_layer_axes(layer: Image) -> str:
-    """Guess which dimension of a layer is which, from its axis labels or their number.
+    """Guess which dimension of a layer is which: from its labels, file or their number.
 
     Returns
     -------
@@ -70,8 +78,52 @@ def guess_layer_axes(layer: Image) -> str:
     named = all(len(a) == 1 and a.isascii() and a.isalpha() for a in letters)
     if named and {"Y", "X"} <= set(letters) and "S" not in letters:
         return _distinct("".join(letters)) + samples
-    more = "PQRUVW"[: max(layer.ndim - 5, 0)]
-    return more + _GUESS[min(layer.ndim, 5)] + samples
+    return file_axes(layer) or _counted(layer.ndim) + samples
+
+
+def _counted(ndim: int) -> str:
+    return "PQRUVW"[: max(ndim - 5, 0)] + _GUESS[min(ndim, 5)]
+
+
+def file_axes(layer: Image) -> str:
+    """Axes of a layer as the file says that it was opened from; most readers do not.
+
+    Dimensions of length 1 may be missing in the layer, or in the file.
+
+    Returns
+    -------
+    str
+        One letter a dimension of `full_data`; empty where that is not the file's.
+    """
+    shape = tuple(full_data(layer).shape)
+    path = layer.source.path
+    known = _of_files.get(layer)
+    if known is None or known[:2] != (path, shape):
+        axes = _read_axes(path, shape) if path else ""
+        _of_files[layer] = known = (path, shape, axes)
+    axes = known[2]
+    return axes if ("S" in axes) == bool(layer.rgb) else ""
+
+
+def _read_axes(path: str, shape: tuple[int, ...]) -> str:
+    from napari_gradnet.io import OUTPUT_SUFFIXES, open_image
+
+    if Path(path).suffix.lower() not in OUTPUT_SUFFIXES:
+        return ""
+    try:
+        with open_image(path) as source:
+            axes = source.axes
+    except (GradNetError, OSError):
+        return ""
+    if axes.shape == shape:
+        return axes.axes
+    long = [(a, n) for a, n in zip(axes.axes, axes.shape, strict=True) if n > 1]
+    if [n for _, n in long] != [n for n in shape if n > 1]:
+        return ""
+    letters = iter(a for a, _ in long)
+    counted = _counted(len(shape) - axes.is_rgb) + "S" * axes.is_rgb
+    pairs = zip(counted, shape, strict=True)
+    return _distinct("".join(next(letters) if n > 1 else a for a, n in pairs))
 
 
 def _distinct(letters: str) -> str:

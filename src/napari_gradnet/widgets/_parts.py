@@ -54,6 +54,16 @@ def connect(
     return link
 
 
+def follow_layers(
+    owner: QWidget, viewer: ViewerModel, callback: Callable[..., None]
+) -> None:
+    """Call back when layers come, go, move or, as newer napari tells, are renamed."""
+    events = viewer.layers.events
+    for name in ("inserted", "removed", "reordered", "renamed"):
+        if hasattr(events, name):
+            connect(owner, getattr(events, name), callback)
+
+
 class _Link:
     """A connection that ends when this is called, even in a garbage collection."""
 
@@ -115,8 +125,7 @@ class LayerBox(QComboBox):
             self.set_layer(active)
         elif shown:
             self.set_layer(shown[-1])
-        for name in ("inserted", "removed", "reordered"):
-            connect(self, getattr(viewer.layers.events, name), self.refresh)
+        follow_layers(self, viewer, self.refresh)
 
     def refresh(self, _: Any = None) -> None:
         """Take the layers and their names anew; the choice stays."""

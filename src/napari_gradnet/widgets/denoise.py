@@ -12,7 +12,7 @@ from napari_gradnet.widgets._advanced import AdvancedOptions
 from napari_gradnet.widgets._copies import copy_text, script_buttons
 from napari_gradnet.widgets._devices import DeviceBox
 from napari_gradnet.widgets._fields import form_layout
-from napari_gradnet.widgets._layers import full_data, guess_layer_axes
+from napari_gradnet.widgets._layers import file_axes, full_data
 from napari_gradnet.widgets._lazy import LazyRun, PlaneServer
 from napari_gradnet.widgets._memory import remember_fields
 from napari_gradnet.widgets._models import ModelPicker, Scout
@@ -270,9 +270,9 @@ class DenoiseWidget(LayerWidget):
         return self.layers.layer
 
     def _for_file(self, options: DenoiseOptions, layer: Image) -> DenoiseOptions:
-        """Leave the axes to the file, unless they were corrected."""
+        """Leave the axes to the file where they are the same."""
         values = {**options.changed()}
-        if options.axes == guess_layer_axes(layer):
+        if options.axes == file_axes(layer):
             values.pop("axes", None)
         return DenoiseOptions(**values)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+import tifffile
 
 pytest.importorskip("napari")
 
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari.layers._source import layer_source
 
 from napari_gradnet.errors import AxesError
 from napari_gradnet.widgets._layers import (
@@ -18,6 +22,9 @@ from napari_gradnet.widgets._layers import (
     result_keywords,
     view_region,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,35 @@ def test_axes_are_guessed(
     shape: tuple[int, ...], keywords: dict[str, object], axes: str
 ) -> None:
     assert guess_layer_axes(Image(np.zeros(shape, np.uint8), **keywords)) == axes
+
+
+@pytest.mark.parametrize(
+    ("in_file", "axes", "in_layer", "expected"),
+    [
+        ((2, 4, 8, 9), "CZYX", (2, 4, 8, 9), "CZYX"),
+        ((1, 3, 1, 8, 9), "TZCYX", (3, 8, 9), "ZYX"),
+        ((2, 1, 8, 9), "CZYX", (2, 8, 9), "CYX"),
+        ((8, 9), "YX", (1, 8, 9), "ZYX"),
+        ((2, 4, 8, 9), "CZYX", (4, 8, 9), "ZYX"),  # a channel of it
+        ((8, 9, 3), "YXS", (8, 9, 3), "YXS"),
+    ],
+)
+def test_axes_are_those_of_the_file(
+    tmp_path: Path,
+    in_file: tuple[int, ...],
+    axes: str,
+    in_layer: tuple[int, ...],
+    expected: str,
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    kind = "rgb" if "S" in axes else "minisblack"
+    pixels = np.zeros(in_file, np.uint8)
+    tifffile.imwrite(path, pixels, photometric=kind, ome=True, metadata={"axes": axes})
+    with layer_source(path=str(path)):
+        layer = Image(np.zeros(in_layer, np.uint8), rgb="S" in axes)
+    assert guess_layer_axes(layer) == expected
+    path.unlink()  # it is looked into once
+    assert guess_layer_axes(layer) == expected
 
 
 def test_region_is_the_plane_and_the_corners_on_screen() -> None:
