@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import tifffile
 from napari.layers._source import layer_source
@@ -92,7 +93,7 @@ def test_a_stack_of_files_is_no_file(
     widget = denoise.DenoiseWidget(viewer)
     qtbot.addWidget(widget)
     assert "layers['all of them']" in widget.python_script()
-    with pytest.raises(GradNetError, match=r"another shape than first\.tif"):
+    with pytest.raises(GradNetError, match=r"other pixels than first\.tif"):
         widget.command()
     with layer_source(path=str(first)):
         one = viewer.add_image(stack[:1], name="one")  # some readers keep dimensions
@@ -123,6 +124,11 @@ def test_a_script_repeats_what_the_form_does(
     widget.layers.set_layer(named)
     assert "--axes TYX" in widget.command()
     assert "axes='TYX'" in widget.python_script()
+    # the pixels of the layer may be others by now
+    named.data = named.data + np.uint16(1)
+    assert "layers['named']" in widget.python_script()
+    with pytest.raises(GradNetError, match="other pixels"):
+        widget.command()
 
 
 def test_new_names_of_layers_are_shown(

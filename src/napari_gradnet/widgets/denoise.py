@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtWidgets import QComboBox, QVBoxLayout
 
 from napari_gradnet.errors import GradNetError
@@ -51,8 +52,9 @@ def _is_read(path: str | Path) -> bool:
 def _is_whole_file(layer: Image, *, as_it_is: bool) -> bool:
     """Whether a layer is its file: of several that were stacked napari tells the first.
 
-    `as_it_is` says that the axes are left to the file: dimensions of length 1, which
-    some readers leave out, do not matter then.
+    Its data may have been replaced, too: the first plane is compared. `as_it_is` says
+    that the axes are left to the file: dimensions of length 1, which some readers leave
+    out, do not matter then.
     """
     from napari_gradnet.io import open_image
 
@@ -62,12 +64,20 @@ def _is_whole_file(layer: Image, *, as_it_is: bool) -> bool:
     try:
         with open_image(str(path)) as source:
             there = source.axes.shape
+            plane = source.read_plane(0)
+            index = next(iter(source.axes.iter_planes()))
     except (GradNetError, OSError):
         return False
-    shape = tuple(full_data(layer).shape)
-    if as_it_is:
-        there, shape = (tuple(n for n in s if n > 1) for s in (there, shape))
-    return there == shape
+    data = full_data(layer)
+    shape = tuple(data.shape)
+    long, shown = (tuple(n for n in s if n > 1) for s in (there, shape))
+    if (shown != long) if as_it_is else (shape != there):
+        return False
+    cuts = iter(i for i, n in zip(index, there, strict=True) if n > 1)
+    first = np.asarray(data[tuple(next(cuts) if n > 1 else 0 for n in shape)])
+    return first.dtype == plane.dtype and np.array_equal(
+        first.squeeze(), plane.squeeze()
+    )
 
 
 class DenoiseWidget(LayerWidget):
@@ -223,7 +233,7 @@ class DenoiseWidget(LayerWidget):
         if from_file and not layer.multiscale:
             of_file = self._for_file(options, layer)
             if _is_whole_file(layer, as_it_is=of_file.axes is None):
-                return file_script(of_file, str(path))
+                return file_script(of_file, str(Path(path).absolute()))
         return layer_script(
             options,
             layer.name,
@@ -256,12 +266,12 @@ class DenoiseWidget(LayerWidget):
         of_file = self._for_file(options, layer)
         if not _is_whole_file(layer, as_it_is=of_file.axes is None):
             msg = (
-                f"{layer.name} has another shape than {Path(path).name}, such as a "
+                f"{layer.name} has other pixels than {Path(path).name}, such as a "
                 "stack of several files: use Copy as Python, or save the layer and "
                 "open the file"
             )
             raise GradNetError(msg)
-        return command_line(of_file, str(path))
+        return command_line(of_file, str(Path(path).absolute()))
 
     def _require_layer(self) -> Image:
         if self.layers.layer is None:
