@@ -281,6 +281,15 @@ class Experiment(FrozenModel):
         if cascade is not None and cascade.first_depth > depth:
             msg = f"first_depth={cascade.first_depth} is above the depth {depth}"
             raise ValueError(msg)
+        if cascade is not None and cascade.max_epochs is not None:
+            earlier = (depth - cascade.first_depth) // 2 * cascade.max_epochs
+            if earlier >= self.training.num_epochs:
+                msg = (
+                    f"the stages before the last may take {earlier} epochs, and "
+                    f"training.num_epochs={self.training.num_epochs} leaves none for "
+                    "it: raise that, or lower the cascade's max_epochs"
+                )
+                raise ValueError(msg)
         if isinstance(self.network, DsDnResNetConfig) and (
             depth < 5 or self.network.num_separable == 0
         ):

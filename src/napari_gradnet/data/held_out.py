@@ -8,12 +8,14 @@ from napari_gradnet.data.store import ImageStore
 from napari_gradnet.noise.add import add_noise, noise_generator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from napari_gradnet.config.data import SourceConfig, ValidationConfig
     from napari_gradnet.data.load import LoadedImages
 
-__all__ = ["HeldOut", "centres", "choose_held_out", "source_label"]
+__all__ = ["HeldOut", "centres", "choose_held_out", "source_label", "unique_labels"]
 
 #: Of what is added to validation images' noisy partners.
 _SEED = 20_211
@@ -29,7 +31,7 @@ class HeldOut(NamedTuple):
         Its noisy partner, or itself with its source's noise; without one,
         ``validation.noises`` make some.
     source : str
-        Which it is of, as `source_label` names it.
+        Which it is of, as `unique_labels` names it.
     """
 
     clean: Tensor
@@ -42,6 +44,15 @@ def source_label(source: SourceConfig) -> str:
     if isinstance(source.pairs, str):
         return source.pairs
     return ", ".join(source.clean) or "the list of pairs"
+
+
+def unique_labels(sources: Sequence[SourceConfig]) -> list[str]:
+    """Name sources for people to read, with a number where names would repeat."""
+    labels = [source_label(source) for source in sources]
+    return [
+        f"{label} #{labels[: i + 1].count(label)}" if labels.count(label) > 1 else label
+        for i, label in enumerate(labels)
+    ]
 
 
 def choose_held_out(loaded: LoadedImages, config: ValidationConfig) -> list[int]:
@@ -83,6 +94,7 @@ def centres(
     numbers: list[int],
     crop: int,
     source: SourceConfig,
+    label: str,
     *,
     onto_clean: bool = False,
 ) -> list[HeldOut]:
@@ -98,6 +110,8 @@ def centres(
         Pixels.
     source : SourceConfig
         Its noise is added to noisy partners, once and for all.
+    label : str
+        Its name.
     onto_clean : bool
         Make partners of clean images without one, in the same way.
     """
@@ -112,5 +126,5 @@ def centres(
         if partner is not None and source.noise is not None:
             generator = noise_generator(_SEED, i)
             partner = add_noise(partner[None], source.noise, generator)[0]
-        images.append(HeldOut(clean, partner, source_label(source)))
+        images.append(HeldOut(clean, partner, label))
     return images

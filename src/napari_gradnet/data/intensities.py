@@ -11,16 +11,22 @@ from napari_gradnet.errors import ConfigError
 from napari_gradnet.values import robust_range
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeGuard
+
     from numpy.typing import NDArray
 
     from napari_gradnet.config.data import SourceConfig
 
-__all__ = ["check_scale"]
+__all__ = ["check_depth", "check_scale", "filled_share", "is_deep"]
 
 #: Floats between them pass for intensities in [0, 1].
 _LOWEST, _HIGHEST = -0.5, 1.5
 #: Ratio of the means of a float and an integer image that pass for one scale.
 _MOST_APART = 1.5
+#: Share of the range of their type that integers of more than 8 bits have to fill: in
+#: use they are scaled by what they fill, and training should come near that.
+_LEAST_FILLED = 0.25
 
 
 def check_scale(
@@ -61,6 +67,38 @@ def check_scale(
                 "give fit_clean: true, or divide the floats by the same full scale"
             )
             raise ConfigError(msg)
+
+
+def is_deep(image: NDArray[Any] | None) -> TypeGuard[NDArray[Any]]:
+    """Whether they are integers of more than 8 bits."""
+    return image is not None and image.dtype.kind in "iu" and image.dtype.itemsize > 1
+
+
+def filled_share(image: NDArray[Any]) -> float:
+    """Share of the positive range of its integer type that an image reaches."""
+    return float(robust_range([image])[1] / np.iinfo(image.dtype).max)
+
+
+def check_depth(filled: Sequence[float]) -> None:
+    """Refuse integers, all of which fill little of the range that they are divided by.
+
+    Parameters
+    ----------
+    filled : sequence of float
+        See `filled_share`, of all images of a source.
+
+    Raises
+    ------
+    ConfigError
+        The message tells what was found, and the remedy.
+    """
+    if filled and max(filled) < _LEAST_FILLED:
+        msg = (
+            f"the images fill {max(filled):.2%} of the range of their type at most, by "
+            "which they would be divided: in use the model would see them brighter and "
+            "their noise stronger than in training; give intensity: percentile"
+        )
+        raise ConfigError(msg)
 
 
 def _out_of_range(which: str, image: NDArray[Any]) -> str:

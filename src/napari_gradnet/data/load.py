@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,12 @@ from napari_gradnet.axes import resolve_axes
 from napari_gradnet.config.data import DRAWN_PREFIX
 from napari_gradnet.data.drawn import draw_image
 from napari_gradnet.data.files import expand_paths, read_image, to_channels
-from napari_gradnet.data.intensities import check_scale
+from napari_gradnet.data.intensities import (
+    check_depth,
+    check_scale,
+    filled_share,
+    is_deep,
+)
 from napari_gradnet.data.pairs import (
     LARGEST_SHIFT,
     align,
@@ -54,22 +60,26 @@ class LoadedImages:
         `noisy` is empty without partners.
     names : list of str
         Where each clean image comes from.
-    keys : list of (str, int)
-        File (or array) and plane of each clean image, however the file is named.
+    keys : list of bytes
+        Hash of the pixels of each clean image: copies, such as a mean that is repeated
+        for each of its noisy frames, have the same.
     files : list of Path
         Files that were read.
     skipped : list of (Path, str)
         Files left out and why.
     warnings : list of str
+    filled : list of float
+        Shares of the range of their type that integers of more than 8 bits fill.
     """
 
     clean: list[NDArray[Any]] = field(default_factory=list)
     noisy: list[NDArray[Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    keys: list[tuple[str, int]] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    filled: list[float] = field(default_factory=list)
 
     def skip(self, name: str, reason: str) -> None:
         """Note a file or an array that is left out."""
@@ -230,6 +240,8 @@ def load_images(
             loaded.skip(here, str(error))
             continue
         _add(loaded, config, (clean_name, clean), (noisy_name, noisy), smallest)
+    if config.intensity == "dtype":
+        check_depth(loaded.filled)
     if config.check_alignment and loaded.noisy:
         _check_alignment(loaded)
     return loaded
@@ -271,6 +283,7 @@ def _add(
         if min(plane.shape[1:]) < smallest:
             continue
         second = None if partner_planes is None else partner_planes[number]
+        loaded.filled += [filled_share(p) for p in (plane, second) if is_deep(p)]
         try:
             second, first = _prepared(config, second, plane)
         except ConfigError as error:
@@ -283,12 +296,16 @@ def _add(
         if second is not None:
             loaded.noisy.append(second)
         loaded.names.append(f"{name}[{number}]" if len(planes) > 1 else name)
-        loaded.keys.append(
-            (str(Path(name).resolve()) if _is_file(name) else name, number)
-        )
+        loaded.keys.append(_key(plane))
         used += 1
     if used:
         loaded.files += [Path(n) for n in (name, partner) if n and _is_file(n)]
+
+
+def _key(plane: NDArray[Any]) -> bytes:
+    digest = hashlib.blake2b(plane.tobytes(), digest_size=16)
+    digest.update(f"{plane.shape} {plane.dtype}".encode())
+    return digest.digest()
 
 
 def _is_file(name: str) -> bool:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from napari_gradnet.data.held_out import centres, choose_held_out, source_label
+from napari_gradnet.data.held_out import (
+    centres,
+    choose_held_out,
+    source_label,
+    unique_labels,
+)
 from napari_gradnet.data.load import LoadedImages, load_images
 from napari_gradnet.data.saturation import saturate
 from napari_gradnet.data.scales import at_scales
@@ -210,6 +215,7 @@ def load_data(
         for i in numbers
     }
     trained = {key for loaded in every for key in loaded.keys} - held
+    labels = iter(unique_labels([*config.train, *config.validation.sources]))
     for source, numbers in zip(config.train, chosen, strict=True):
         loaded = every.pop(0)  # its memory is free once it is stored
         _note(data, loaded)
@@ -218,6 +224,7 @@ def load_data(
             numbers,
             config.validation.crop,
             source,
+            next(labels),
             # judged on the noise that it trains on, where no other is named
             onto_clean=not config.validation.noises,
         )
@@ -233,7 +240,12 @@ def load_data(
             )
         numbers = list(range(len(loaded.clean)))
         data.validation += centres(
-            loaded, numbers, config.validation.crop, source, onto_clean=True
+            loaded,
+            numbers,
+            config.validation.crop,
+            source,
+            next(labels),
+            onto_clean=True,
         )
     unjudged = sum(image.noisy is None for image in data.validation)
     if unjudged and not config.validation.noises:
@@ -242,13 +254,23 @@ def load_data(
             "sources one, or validation.noises such as [{kind: gaussian, sigma: 25}]"
         )
         raise ConfigError(msg)
+    _try_noises(config, channels)
     return data
+
+
+def _try_noises(config: DataConfig, channels: int) -> None:
+    """Add each noise once: one that cannot be is told before the first epoch."""
+    sources = [*config.train, *config.validation.sources]
+    grey = torch.full((1, channels, 64, 64), 0.5)
+    for noise in [*config.validation.noises, *(source.noise for source in sources)]:
+        if noise is not None:
+            add_noise(grey, noise, noise_generator(0))
 
 
 def _trained_on(
     source: SourceConfig,
     loaded: LoadedImages,
-    held: set[tuple[str, int]],
+    held: set[bytes],
     patch_size: int,
 ) -> Source:
     """What is left of a source without the images that are held out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
@@ -18,14 +19,25 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint; an older one stays whole until the new one is on disk."""
+    """Write a checkpoint; an older one stays whole until the new one is on disk.
+
+    Raises
+    ------
+    OSError
+        It names the file, such as on a full disk.
+    """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    memory = io.BytesIO()
+    torch.save(state, memory)  # to a full disk it would raise errors without a reason
     try:
         with temporary.open("wb") as stream:
-            torch.save(state, stream)
+            stream.write(memory.getbuffer())
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -49,6 +61,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         pickle.UnpicklingError,
         zipfile.BadZipFile,
     ) as error:
-        msg = f"cannot resume from {path} ({error}): start without resuming"
+        msg = f"cannot resume from {path} ({error}): give another folder"
         raise TrainingError(msg) from error
     return state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -85,6 +86,10 @@ def _write_whole(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+#: How the warning begins that images have changed.
+_OTHERS = "the images are not those that this run began with"
+
+
 class RunFolder:
     """Paths and writers of one run.
 
@@ -128,6 +133,9 @@ class RunFolder:
             msg = f"{path} already holds a run: resume it or give another folder"
             raise TrainingError(msg)
         path.mkdir(parents=True, exist_ok=True)
+        if (path / "versions.json").exists():  # of a run whose checkpoint was removed
+            for left in (self.best, self.metrics, path / "data.json"):
+                left.unlink(missing_ok=True)
         self.write_config(experiment)
         record = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -256,23 +264,25 @@ class RunFolder:
     def write_data(self, data: TrainingData) -> None:
         """List the files that were read with their SHA-256, and those left out.
 
-        Other ones than in the run so far are told among the warnings of `data`.
+        Other ones than in the run so far are told among the warnings of `data`, now and
+        when the run is resumed again.
         """
         if not self.is_main:
             return
         path = self.path / "data.json"
-        files = {str(p): file_sha256(p) for p in dict.fromkeys(data.files)}
+        files = {str(p): _sha256(p) for p in dict.fromkeys(data.files)}
         try:
-            before = json.loads(path.read_text("utf-8"))["files"]
+            known = json.loads(path.read_text("utf-8"))
+            before = known["files"]
+            data.warnings += [w for w in known["warnings"] if w.startswith(_OTHERS)]
         except (OSError, ValueError, KeyError):
             before = files  # a new run
         if list(before.values()) != list(files.values()):
             more = len(set(files.values()) - set(before.values()))
             fewer = len(set(before.values()) - set(files.values()))
             data.warnings.append(
-                f"the images are not those that this run began with ({more} new, "
-                f"{fewer} gone): what is held out now may have been trained on; "
-                "restore them, or start in another folder"
+                f"{_OTHERS} ({more} new, {fewer} gone): what is held out now may have "
+                "been trained on; restore them, or start in another folder"
             )
         record = {
             "files": files,
@@ -307,3 +317,13 @@ class RunFolder:
             The package `tensorboard` is not installed.
         """
         return summary_writer()(str(self.path / "tensorboard"), purge_step=step + 1)
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file or, of an OME-Zarr folder, of all that lies in it."""
+    if path.is_file():
+        return file_sha256(path)
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file.relative_to(path)} {file_sha256(file)}\n".encode())
+    return digest.hexdigest()

@@ -188,3 +188,25 @@ def test_held_out_images_get_the_noise_of_their_source(
     values = {"train": train, "validation": {"noises": [GAUSS]}}
     named = load_data(DataConfig.parse(values), 1, 16).validation
     assert all(image.noisy is None for image in named)
+
+
+def test_copies_of_a_clean_image_are_held_out_together(
+    rng: np.random.Generator,
+) -> None:
+    """As of a mean that is there once for each of its noisy frames."""
+    scenes = [rng.random((20, 20)).round(2) for _ in range(8)]
+    clean = [scene for scene in scenes for _ in range(5)]
+    noisy = [image + rng.normal(0, 0.1, image.shape) for image in clean]
+    source = {"clean": "array:c", "noisy": "array:n", "check_alignment": False}
+    values = {"train": [source], "validation": {"num_held_out": 2}}
+    data = load_data(DataConfig.parse(values), 1, 16, {"c": clean, "n": noisy})
+    assert len(data.validation) == 2
+    assert len(data.sources[0].clean) == 30
+
+
+def test_sources_of_one_name_are_told_apart(rng: np.random.Generator) -> None:
+    images = [rng.random((20, 20)) for _ in range(8)]
+    source = {"clean": "array:c", "noise": {"kind": "gaussian", "sigma": 10}}
+    values = {"train": [source, source], "validation": {"num_held_out": 1}}
+    data = load_data(DataConfig.parse(values), 1, 16, {"c": images})
+    assert [held.source for held in data.validation] == ["array:c #1", "array:c #2"]

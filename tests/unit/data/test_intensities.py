@@ -12,7 +12,7 @@ from napari_gradnet.config.data import DataConfig, SourceConfig
 from napari_gradnet.data import sources
 from napari_gradnet.data.load import load_images
 from napari_gradnet.data.sources import load_data
-from napari_gradnet.errors import ConfigError
+from napari_gradnet.errors import ConfigError, GradNetError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +40,26 @@ def test_levels_of_255_as_floats_are_refused(grey: NDArray[np.uint8]) -> None:
     assert len(load(levels, intensity="percentile").clean) == 1
 
 
+def test_deep_integers_that_fill_little_are_refused(grey: NDArray[np.uint8]) -> None:
+    """In use they are scaled by what they fill."""
+    dim = grey.astype(np.uint16) * 4
+    message = r"fill 1\.\d\d% of the range .* give intensity: percentile"
+    with pytest.raises(ConfigError, match=message):
+        load(dim)
+    assert load(dim, intensity="percentile").clean
+    assert load([dim, grey.astype(np.uint16) * 250]).clean  # a dark one among others
+
+
+def test_a_noise_that_cannot_be_is_told_at_once(grey: NDArray[np.uint8]) -> None:
+    validation = {"num_held_out": 0, "noises": [{"kind": "photo"}]}
+    values = {
+        "train": [{"clean": "array:a", "noise": GAUSS}],
+        "validation": validation,
+    }
+    with pytest.raises(GradNetError, match="takes RGB images"):
+        load_data(DataConfig.parse(values), 1, 16, {"a": grey})
+
+
 def test_what_lies_a_little_outside_is_accepted(
     grey: NDArray[np.uint8], rng: np.random.Generator
 ) -> None:
@@ -51,7 +71,7 @@ def test_what_lies_a_little_outside_is_accepted(
 
 
 def test_pairs_of_two_types(grey: NDArray[np.uint8]) -> None:
-    counts = (grey.astype(np.uint16) * 4) + 100  # of a 12-bit camera
+    counts = (grey.astype(np.uint16) * 80) + 100
     with pytest.raises(ConfigError, match=r"of uint16, .* of float64, .*fit_clean"):
         load(grey / 255, counts)
     assert load(grey.astype(float), counts, fit_clean=True).clean

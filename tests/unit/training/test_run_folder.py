@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from napari_gradnet import api
 from napari_gradnet.bundle import read_header
 from napari_gradnet.errors import TrainingError
 from napari_gradnet.events import drain
@@ -45,6 +49,40 @@ def test_other_images_than_before_are_told(
     (tmp_path / "photos/7.png").unlink()
     (warning,) = warnings(start(values, resume=True))
     assert "not those that this run began with (1 new, 1 gone)" in warning
+    assert warnings(start(values, resume=True)) == (warning,)  # it stays true
+
+
+def test_weights_of_an_earlier_run_are_not_handed_out(
+    config: Config, start: Start, tmp_path: Path
+) -> None:
+    values = config(training={"num_epochs": 1})
+    drain(start(values).run())
+    run = tmp_path / "run"
+    (model,) = run.glob("*.safetensors")
+    (run / "last.pt").unlink()
+    model.unlink()
+    values["data"]["validation"]["num_held_out"] = 0  # none that would replace it
+    drain(start(values).run())
+    assert not (run / "best.pt").exists()
+    assert read_header(model).training["validation_psnr"] is None
+
+
+def test_images_in_folders(config: Config, start: Start, tmp_path: Path) -> None:
+    """OME-Zarr is listed by all that it holds."""
+    photo = np.random.default_rng(1).integers(0, 255, (40, 40)).astype(np.uint8)
+    for name in "clean", "noisy":
+        tifffile.imwrite(tmp_path / f"{name}.tif", photo)
+        api.denoise_files(
+            tmp_path / f"{name}.tif", tmp_path, naive="median", format="ome-zarr"
+        )
+    (tmp_path / "p.csv").write_text("noisy,clean\nnoisy.ome.zarr,clean.ome.zarr\n")
+    values = config(training={"num_epochs": 1})
+    source = {"pairs": str(tmp_path / "p.csv"), "crops_per_image": 8}
+    values["data"] = {"train": [source], "validation": {"num_held_out": 0}}
+    drain(start(values).run())
+    files = json.loads((tmp_path / "run" / "data.json").read_text())["files"]
+    assert len(files) == 2
+    assert all(len(digest) == 64 for digest in files.values())
 
 
 def test_a_longer_run_is_written_down(

@@ -235,6 +235,7 @@ def test_guide_first_is_trained_alone_and_then_kept(
         (DS, {"kind": "cascade"}, "makes a dn-resnet, not a ds-dn-resnet"),
         (DN, {"kind": "cascade", "first_depth": 11}, "first_depth=11 is above the"),
         (DN, {"kind": "cascade", "first_depth": 4}, "must be odd"),
+        (DN, {"kind": "cascade", "max_epochs": 99}, "leaves none for it: raise that"),
         ({**DS, "num_separable": 0}, {"kind": "evolution"}, "no block to replace"),
         ({**DS, "depth": 3}, {"kind": "evolution"}, "no block to replace"),
     ],
