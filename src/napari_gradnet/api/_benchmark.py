@@ -12,6 +12,8 @@ from napari_gradnet.batch.benchmark import (
     iter_overhead,
 )
 from napari_gradnet.bundle import find_model, read_header
+from napari_gradnet.data.sheet import check_picture_name
+from napari_gradnet.errors import InputError
 from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.benchmark import SpeedRow, iter_speed
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
@@ -113,17 +115,28 @@ def benchmark_pairs(
     Yields
     ------
     PairsRow
+
+    Raises
+    ------
+    InputError
+        See `inference.pairs`; or two models of one name would be written.
     """
     rows = iter_pairs([str(noisy)], [str(clean)], models=models, naive=naive, **options)
     if write is None:
         yield from rows
         return
+    chosen = [m.name for m in list_models()] if models is None else models
+    names = {read_header(find_model(model)).name: model for model in chosen}
+    if len(names) < len(chosen):
+        msg = (
+            f"write={write!r}: some of {', '.join(map(str, chosen))} have one name in "
+            "their headers, and their figures would be mixed: measure one at a time"
+        )
+        raise InputError(msg)
     kept = []
     for row in rows:
         kept.append(row)
         yield row
-    chosen = [m.name for m in list_models()] if models is None else models
-    names = {read_header(find_model(model)).name: model for model in chosen}
     for name, figures in pair_figures(kept).items():
         if name in names:
             path = find_model(names[name])
@@ -184,7 +197,14 @@ def benchmark_failures(
     Returns
     -------
     list of FailureCase
+
+    Raises
+    ------
+    InputError
+        `output` is named otherwise.
     """
+    if output is not None:
+        check_picture_name(Path(output))
     cases = list(iter_failures(model, **options))
     if output is not None:
         draw_failures(Path(output), cases)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_gradnet.data.sheet import write_sheet
+from napari_gradnet.data.sheet import check_picture_name, write_sheet
 from napari_gradnet.errors import InputError
 from napari_gradnet.gradient import sobel_gradient
 from napari_gradnet.inference.accuracy import noisy_image
@@ -87,6 +87,7 @@ def demo(
 
     path = Path(output)
     PartialFile(path, None, overwrite=True).discard()  # told before the work
+    check_picture_name(path)
     if not sigma >= 0:
         msg = f"sigma={sigma!r} must be at least 0"
         raise InputError(msg)

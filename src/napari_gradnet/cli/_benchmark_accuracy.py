@@ -48,7 +48,13 @@ __all__ = ["accuracy", "card", "failures", "pairs", "tiles"]
 @LUMA
 @click.option("--crop", type=click.IntRange(8), help="Centre crop (Kodak24: 500).")
 @LIMIT
-@click.option("--seed", default=0, show_default=True, help="Of the noise.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of the noise.",
+)
 @DEVICE
 @PRECISION
 @ENSEMBLE
@@ -143,7 +149,13 @@ def pairs(
 )
 @click.option("--tile", type=SIDE, default=300, show_default=True, help="Side, pixels.")
 @LIMIT
-@click.option("--seed", default=0, show_default=True, help="Of the noise.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of the noise.",
+)
 @DEVICE
 @PRECISION
 def tiles(folder: Path, models: tuple[str, ...], **options: Any) -> None:

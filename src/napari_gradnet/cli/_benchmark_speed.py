@@ -125,13 +125,18 @@ def stack(model: str, **options: Any) -> None:
 @click.option(
     "--planes",
     "num_planes",
+    type=click.IntRange(0),
     default=32,
     show_default=True,
     help="Of the OME-Zarr volume; 0 for none.",
 )
 @click.option("--workers", type=COUNT, help="Those of auto if not given.")
 @click.option(
-    "--distributed", default=2, show_default=True, help="Dask processes; 0 for none."
+    "--distributed",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Dask processes; 0 for none.",
 )
 @DEVICE
 @click.option("--vst", type=click.Choice(["auto", "off"]), default="auto")

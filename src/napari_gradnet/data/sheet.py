@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_gradnet.errors import InputError
 from napari_gradnet.io import explain_write_error
 from napari_gradnet.values import cast_values
 
@@ -15,9 +16,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["write_sheet"]
+__all__ = ["check_picture_name", "write_sheet"]
 
 _MARGIN, _TITLE = 8, 24
+
+
+def check_picture_name(path: Path) -> None:
+    """Refuse names that do not end as those of PNG or JPEG files do.
+
+    Raises
+    ------
+    InputError
+        The name ends otherwise.
+    """
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        msg = f"{path} must end in .png or .jpg: it will be a picture to look at"
+        raise InputError(msg)
 
 
 def write_sheet(path: Path, rows: Sequence[Mapping[str, NDArray[np.floating]]]) -> None:

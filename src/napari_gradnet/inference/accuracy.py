@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,12 @@ from napari_gradnet.config.noise import (
     describe_noise_config,
     parse_noise,
 )
-from napari_gradnet.data.files import LUMA, expand_paths, read_image
+from napari_gradnet.data.files import LUMA, expand_paths, to_channels
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.models import Model, fitting_models
 from napari_gradnet.inference.naive import naive_denoise
+from napari_gradnet.io import open_image
 from napari_gradnet.metrics import psnr, split_psnr, ssim
 from napari_gradnet.noise.add import add_noise, noise_generator
 from napari_gradnet.noise.stabilize import Stabilizer
@@ -43,6 +46,14 @@ __all__ = [
     "noisy_image",
     "read_clean",
 ]
+
+
+_BYTE = 255
+#: Integers of more bits that end below this share of their range are of another one.
+_LEAST_FILLED = 0.25
+#: By which floats may miss 0 and 1.
+_ROUNDING = 1e-3
+_LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -82,18 +93,63 @@ def read_clean(path: Path, *, grey: bool, crop: int | None = None) -> Image:
     """Read a clean image in [0, 1], shape (Y, X, 3) or, with `grey`, (Y, X).
 
     `crop` cuts the centre: 500 gives the Kodak24 crops of the literature.
+
+    Raises
+    ------
+    InputError
+        It is a stack, or grey where colours are measured, smaller than `crop`, or its
+        values are not those of a clean image of its type.
     """
-    plane = read_image(path, 1 if grey else 3)[0]
-    scale = np.iinfo(plane.dtype).max if plane.dtype.kind in "iu" else 1
+    with open_image(path) as source:
+        if source.num_planes > 1:
+            msg = f"{path} holds {source.num_planes} planes: save them as files"
+            raise InputError(msg)
+        if not (grey or source.axes.is_rgb):
+            msg = f"{path} is grey: measure grey models on it (--grey, grey=True)"
+            raise InputError(msg)
+        plane = to_channels(source.read_plane(0), 1 if grey else 3)
+    scale = _full_scale(path, plane)
     image = (plane / scale).astype(np.float32)
     if crop is not None:
+        rows, columns = image.shape[1:]
+        if min(rows, columns) < crop:
+            msg = f"{path} has {columns} x {rows} pixels, less than the crop of {crop}"
+            raise InputError(msg)
         top, left = (max(0, (n - crop) // 2) for n in image.shape[1:])
         image = image[:, top : top + crop, left : left + crop]
     return image[0] if grey else image.transpose(1, 2, 0)
 
 
+def _full_scale(path: Path, plane: NDArray[Any]) -> int:
+    """What is white; refuses what has another scale than its type promises."""
+    remedy = "save it as 8-bit, or as floats from 0 to 1"
+    if plane.dtype.kind in "iu":
+        white = int(np.iinfo(plane.dtype).max)
+        if white > _BYTE and plane.max() < _LEAST_FILLED * white:
+            msg = f"{path} is of {plane.dtype}, but ends at {plane.max()}: {remedy}"
+            raise InputError(msg)
+        return white
+    if not np.isfinite(plane).all():
+        msg = f"{path} holds NaN or infinite pixels: fill them"
+        raise InputError(msg)
+    low, high = float(plane.min()), float(plane.max())
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        msg = f"{path} holds floats from {low:.4g} to {high:.4g}: {remedy}"
+        raise InputError(msg)
+    return 1
+
+
 def noisy_image(clean: Image, sigma: float, seed: int) -> Image:
-    """Add white Gaussian noise (levels of 255), neither clipped nor quantised."""
+    """Add white Gaussian noise (levels of 255), neither clipped nor quantised.
+
+    Raises
+    ------
+    InputError
+        Sigma is not finite.
+    """
+    if not math.isfinite(sigma):
+        msg = f"sigma={sigma} must be a finite number of levels"
+        raise InputError(msg)
     rng = np.random.default_rng([seed, round(1000 * sigma)])
     noise = rng.standard_normal(clean.shape, dtype=np.float32)
     return clean + np.float32(sigma / 255) * noise
@@ -211,19 +267,21 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     Raises
     ------
     InputError
-        The folder holds no image.
+        The folder holds no image, or one that cannot be measured, see `read_clean`.
     ConfigError
         A noise cannot be, such as a negative sigma.
     ModelError
         A model is for colour images and these are grey, or the other way round.
     """
+    if not 0 <= seed <= _LARGEST_SEED:
+        msg = f"seed={seed} must be from 0 to {_LARGEST_SEED}"
+        raise InputError(msg)
     paths = expand_paths([str(folder)])
     if limit is not None and limit < len(paths):
         if limit < 1:
             msg = f"limit={limit} must be at least 1 image"
             raise InputError(msg)
         paths = [paths[i * len(paths) // limit] for i in range(limit)]
-    cleans = [read_clean(p, grey=grey, crop=crop) for p in paths]
     methods = _methods(
         models, naive, grey=grey, device=device, precision=precision, ensemble=ensemble
     )
@@ -233,6 +291,7 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     if grey and luma:
         msg = "grey images are luma already: leave luma out"
         raise InputError(msg)
+    cleans = [read_clean(p, grey=grey, crop=crop) for p in paths]
     targets = [clean @ LUMA if luma else clean for clean in cleans]
     channel = None if grey or luma else -1
     for name, method in methods:
@@ -279,7 +338,9 @@ def _mean_parts(
     """Means over the images that have such a part."""
     if not split:
         return ()
-    means = np.nanmean(np.array(parts), axis=0).tolist()
+    with warnings.catch_warnings():  # no image has such a part: NaN says so
+        warnings.simplefilter("ignore", RuntimeWarning)
+        means = np.nanmean(np.array(parts), axis=0).tolist()
     return tuple(
         (float(epsilon), textured, smooth)
         for epsilon, (textured, smooth) in zip(split, means, strict=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from safetensors import safe_open
+
 from napari_gradnet.bundle import load_model, read_header, save_model
+from napari_gradnet.errors import InputError
 from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
 from napari_gradnet.inference.models import open_model
 
@@ -18,6 +21,7 @@ __all__ = ["card_table", "measure_card", "write_metrics"]
 
 #: Images of the first folder on which 16-bit arithmetic is compared with float32.
 PRECISION_IMAGES = 12
+SMALLEST_CROP = 8
 WHITE = "white Gaussian, unclipped and unquantised, levels of 255"
 
 
@@ -57,9 +61,25 @@ def measure_card(
         ``psnr``, ``ssim`` and the input's ``noisy`` PSNR by folder and noise,
         ``clean``: the PSNR of clean images passed through, by folder, and
         ``precision_loss_db``.
+
+    Raises
+    ------
+    InputError
+        Folders share a name, or a crop fits none of them.
     """
     opened = open_model(model, device=device, precision="float32")
     crops = crops or {}
+    folders = [folder.resolve() for folder in folders]
+    sets = [folder.name for folder in folders]
+    if len(set(sets)) < len(sets):
+        msg = f"folders of one name ({', '.join(sets)}): their figures would be mixed"
+        raise InputError(msg)
+    if unknown := set(crops) - set(sets):
+        msg = f"crop of {', '.join(sorted(unknown))}: the folders are {', '.join(sets)}"
+        raise InputError(msg)
+    if small := {f"{n}={c}" for n, c in crops.items() if c < SMALLEST_CROP}:
+        msg = f"crop {', '.join(sorted(small))}: at least {SMALLEST_CROP} pixels"
+        raise InputError(msg)
     found: dict[str, dict[str, dict[str, float]]] = {}
     clean: dict[str, float] = {}
     for folder in folders:
@@ -135,7 +155,11 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     header = read_header(path)
     pipeline, _ = load_model(path)
     merged = {**header.metrics, **metrics}
-    save_model(path, pipeline, header.model_copy(update={"metrics": merged}))
+    with safe_open(path, framework="pt") as weights:
+        names = weights.keys()
+        half = all(weights.get_slice(name).get_dtype() != "F32" for name in names)
+    changed = header.model_copy(update={"metrics": merged})
+    save_model(path, pipeline, changed, half=half)
 
 
 def card_table(metrics: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from napari_gradnet.metrics import affine_fit, psnr, ssim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -49,6 +50,7 @@ class PairsRow:
     seconds : float
         An image, on average.
     num_pairs : int
+        Planes.
     """
 
     method: str
@@ -100,7 +102,8 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
     Raises
     ------
     InputError
-        Numbers of files or shapes differ.
+        Numbers of files, planes or shapes differ, or there are pixels that cannot be
+        measured.
     """
     pairs = _read_pairs(noisy, clean, every)
     rgb = pairs[0][0].ndim == 3
@@ -116,12 +119,14 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
         psnrs, ssims, times = np.transpose(scores)
         if not before:  # the first row is the input's own
             before.extend(psnrs)
+        same = psnrs == before  # infinite where the noisy image is the clean one
+        gains = np.subtract(psnrs, before, where=~same, out=np.zeros(len(pairs)))
         return PairsRow(
             name,
             stabilise,
             float(psnrs.mean()),
             float(ssims.mean()),
-            float((psnrs - before).min()),
+            float(gains.min()),
             float(times.mean()),
             len(pairs),
         )
@@ -174,7 +179,7 @@ def pair_figures(rows: Sequence[PairsRow]) -> dict[str, dict[str, Any]]:
 def _read_pairs(
     noisy: Sequence[str], clean: Sequence[str], every: int
 ) -> list[tuple[Image, Image]]:
-    """Pairs as (Y, X) or (Y, X, 3) arrays."""
+    """Pairs of planes, all as (Y, X) or all as (Y, X, 3) arrays."""
     names = [expand_paths(patterns) for patterns in (noisy, clean)]
     if len(names[0]) != len(names[1]):
         msg = (
@@ -184,24 +189,41 @@ def _read_pairs(
     if every < 1:
         msg = f"every={every} must be at least 1"
         raise InputError(msg)
-    pairs = []
+    pairs: list[tuple[Image, Image]] = []
     for paths in list(zip(*names, strict=True))[::every]:
-        image, target = (_read(path) for path in paths)
-        if image.shape != target.shape:
+        images, targets = (_read(path) for path in paths)
+        shapes = [[plane.shape[1:] for plane in planes] for planes in (images, targets)]
+        if shapes[0] != shapes[1]:
+            told = [f"{len(s)} planes of {s[0]} pixels" for s in shapes]
             msg = (
-                f"{paths[0]} has shape {image.shape}, {paths[1]} {target.shape}: a "
-                "pair shows the same pixels"
+                f"{paths[0]} holds {told[0]}, {paths[1]} {told[1]}: a pair shows the "
+                "same pixels"
             )
             raise InputError(msg)
-        pairs.append((image, target))
-    return pairs
+        if any(t.dtype != np.uint8 and t.min() == t.max() for t in targets):
+            msg = f"{paths[1]} has a constant plane: there is no range to measure by"
+            raise InputError(msg)
+        pairs += zip(images, targets, strict=True)
+    # one network for all: colour where any file has colours
+    rgb = any(not _is_grey(plane) for pair in pairs for plane in pair)
+    return [(_laid_out(image, rgb), _laid_out(target, rgb)) for image, target in pairs]
 
 
-def _read(path: Any) -> Image:
-    plane = read_image(path, 3)[0]
-    grey = all(np.array_equal(plane[0], plane[k]) for k in (1, 2))
-    image = plane[0] if grey else plane.transpose(1, 2, 0)
-    return np.ascontiguousarray(image)
+def _read(path: Path) -> list[Image]:
+    """All planes, shape (3, Y, X)."""
+    planes = read_image(path, 3)
+    if not all(np.isfinite(plane).all() for plane in planes):
+        msg = f"{path} holds NaN or infinite pixels: fill them"
+        raise InputError(msg)
+    return planes
+
+
+def _is_grey(plane: Image) -> bool:
+    return all(np.array_equal(plane[0], plane[k]) for k in (1, 2))
+
+
+def _laid_out(plane: Image, rgb: bool) -> Image:
+    return np.ascontiguousarray(plane.transpose(1, 2, 0) if rgb else plane[0])
 
 
 def _quality(result: Image, target: Image, *, affine: bool) -> tuple[float, float]:

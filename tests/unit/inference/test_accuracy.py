@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import tifffile
 from imagecodecs import jpeg8_decode, jpeg8_encode
 from imageio.v3 import imwrite
 from skimage import data
@@ -69,7 +70,7 @@ def test_clean_images_pass_through_sigma_zero(folder):
 def test_a_model_that_is_named_must_fit(folder):
     with pytest.raises(ModelError, match="fast-color is for colour"):
         _rows(folder, models=["gradnet-fast-color"])
-    with pytest.raises(ModelError, match=r"dncnn-gray is for grey .*--grey"):
+    with pytest.raises(InputError, match=r"is grey: measure grey .*--grey"):
         list(iter_accuracy(folder, models=["dncnn-gray"]))
 
 
@@ -134,3 +135,46 @@ def test_luma_of_a_compressed_photo(tmp_path):
 def test_luma_of_grey_is_refused(folder):
     with pytest.raises(InputError, match="leave luma out"):
         _rows(folder, luma=True)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (data.camera()[:64, :64].astype(np.float32), r"floats from .* from 0 to 1"),
+        (data.camera()[:64, :64].astype(np.uint16) * 16, "of uint16, but ends at"),
+        (np.full((64, 64), np.nan, np.float32), "NaN or infinite"),
+        (np.zeros((3, 64, 64), np.uint8), "holds 3 planes"),
+    ],
+)
+def test_images_of_another_scale_are_refused(tmp_path, pixels, message):
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    with pytest.raises(InputError, match=rf"a\.tif .*{message}"):
+        _rows(tmp_path)
+
+
+def test_deep_images_and_floats_of_full_scale_are_measured(tmp_path):
+    grey = data.camera()[:64, :64]
+    values = []
+    for name, pixels in {
+        "8": grey,
+        "16": grey.astype(np.uint16) * 257,
+        "f": (grey / 255).astype(np.float32),
+    }.items():
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "a.tif", pixels)
+        values.append(_rows(tmp_path / name, sigmas=[25])["noisy"].psnr)
+    assert values == pytest.approx([values[0]] * 3, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop": 500}, "less than the crop of 500"),
+        ({"seed": -1}, "seed=-1 must be from 0"),
+        ({"seed": 2**63}, "seed="),
+        ({"sigmas": [float("inf")]}, "must be a finite number"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(folder, options, message):
+    with pytest.raises((InputError, ConfigError), match=message):
+        _rows(folder, **options)

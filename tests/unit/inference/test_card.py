@@ -11,9 +11,10 @@ from imageio.v3 import imread, imwrite
 from skimage import data
 
 from napari_gradnet import api
-from napari_gradnet.bundle import load_model, read_header
+from napari_gradnet.bundle import load_model, read_header, save_model
+from napari_gradnet.errors import InputError
 from napari_gradnet.inference.accuracy import iter_accuracy
-from napari_gradnet.inference.card import card_table, measure_card
+from napari_gradnet.inference.card import card_table, measure_card, write_metrics
 
 
 @pytest.fixture
@@ -91,3 +92,39 @@ def test_writing_leaves_the_weights_alone(model, folder):
     assert found["worst_gain"] == pytest.approx(network.worst_gain, abs=6e-4)
     assert found["noisy"] == pytest.approx(rows[0].psnr, abs=6e-4)
     assert found["num_pairs"] == 2
+
+
+def test_folders_and_crops_that_do_not_fit_are_refused(model, folder, tmp_path):
+    other = tmp_path / "more" / "Set2"
+    shutil.copytree(folder, other)
+    with pytest.raises(InputError, match="folders of one name"):
+        measure_card(model, [folder, other])
+    with pytest.raises(InputError, match="crop of set2: the folders are Set2"):
+        measure_card(model, [folder], crops={"set2": 40})
+    with pytest.raises(InputError, match="at least 8 pixels"):
+        measure_card(model, [folder], crops={"Set2": 0})
+
+
+def test_figures_leave_the_weights_as_precise_as_they_are(model):
+    pipeline, header = load_model(model)
+    save_model(model, pipeline, header, half=False)
+    before = model.stat().st_size
+    write_metrics(model, {"psnr": {}})
+    assert model.stat().st_size == pytest.approx(before, rel=0.02)
+
+
+def test_figures_of_two_models_of_one_name_are_not_mixed(model, folder, tmp_path):
+    twin = tmp_path / "twin.safetensors"
+    shutil.copy(model, twin)
+    rows = api.benchmark_pairs(
+        folder, folder, [str(model), str(twin)], naive=[], write="x"
+    )
+    with pytest.raises(InputError, match="have one name in their headers"):
+        next(rows)
+
+
+def test_pictures_are_named_as_pictures(model, tmp_path):
+    with pytest.raises(InputError, match=r"must end in \.png"):
+        api.benchmark_failures(model, tmp_path / "f.tif")
+    with pytest.raises(InputError, match=r"must end in \.png"):
+        api.demo(tmp_path / "demo.tif")

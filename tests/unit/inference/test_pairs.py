@@ -98,3 +98,43 @@ def test_what_is_no_pair_is_refused(folders, tmp_path):
     imwrite(tmp_path / "small.png", data.camera()[:9, :9])
     with pytest.raises(InputError, match="a pair shows the same pixels"):
         next(iter_pairs([f"{noisy[0]}/0.png"], [str(tmp_path / "small.png")]))
+
+
+def pair(tmp_path, noisy, clean):
+    names = []
+    for name, pixels in {"noisy": noisy, "clean": clean}.items():
+        (tmp_path / name).mkdir(exist_ok=True)
+        kind = "rgb" if pixels.shape[-1] == 3 else "minisblack"
+        tifffile.imwrite(tmp_path / name / "a.tif", pixels, photometric=kind)
+        names.append([str(tmp_path / name)])
+    return names
+
+
+def test_all_planes_of_stacks_are_measured(tmp_path, rng):
+    clean = rng.integers(0, 255, (3, 40, 40)).astype(np.uint8)
+    noisy = clean.copy()
+    noisy[1:] = 255 - noisy[1:]
+    (row,) = iter_pairs(*pair(tmp_path, noisy, clean))
+    assert row.num_pairs == 3
+    assert np.isinf(row.psnr)
+    assert row.worst_gain == 0
+    with pytest.raises(InputError, match=r"holds 3 planes .* 2 planes"):
+        next(iter_pairs(*pair(tmp_path, noisy, clean[:2])))
+
+
+def test_one_grey_file_among_colours(tmp_path, rng):
+    clean = np.repeat(rng.integers(0, 255, (40, 40, 1)).astype(np.uint8), 3, 2)
+    noisy = clean.copy()
+    noisy[0, 0, 0] ^= 1
+    (row,) = iter_pairs(*pair(tmp_path, noisy, clean))
+    assert row.psnr > 70
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "holds NaN"), (3.0, "a constant plane")]
+)
+def test_what_cannot_be_measured_is_named(tmp_path, rng, value, message):
+    noisy = rng.random((40, 40)).astype(np.float32)
+    clean = np.full((40, 40), value, np.float32)
+    with pytest.raises(InputError, match=rf"clean/a\.tif .*{message}"):
+        next(iter_pairs(*pair(tmp_path, noisy, clean)))
