@@ -11,6 +11,7 @@ from tests.tiny_models import write_tiny_model
 
 from napari_gradnet.batch import bare_speed, benchmark
 from napari_gradnet.cli import main
+from napari_gradnet.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +86,23 @@ def test_every_figure_of_a_batch(
     # the bare network has the threads that the work beside it has
     assert ways == [[(1, 2), (1, 2)]] * 4 + [[(2, 1)]] * 2
     assert not list(place.iterdir())
+
+
+def test_a_volume_of_one_plane(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare_speed, "SECONDS", 0.05)
+    model = str(write_tiny_model(tmp_path, "grey"))
+    arguments = ["--files", "1", "--size", "64", "--planes", "1", "--model", model]
+    arguments += ["--workers", "1", "--distributed", "0"]
+    assert main(["benchmark", "batch", *arguments]) == 0
+    assert "volume, 1 workers" in read_rows(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", ["num_planes", "distributed"])
+def test_numbers_below_none_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}=-1 must be at least 0"):
+        next(benchmark.iter_batch_speed(**{name: -1}))  # type: ignore[arg-type]
 
 
 def test_files_are_read_from_the_disk(

@@ -211,7 +211,15 @@ def test_naive_estimates_noise_once_for_a_stack(tmp_path: Path) -> None:
     ("words", "code", "told"),
     [
         (["demo", "--sigma", "-5"], 2, "Invalid value for '--sigma'"),
+        (["demo", "--sigma", "inf"], 1, "sigma=inf must be a finite number"),
+        (["demo", "--sigma", "nan"], 1, "sigma=nan must be at least 0"),
+        (["demo", "-o", "demo.tif"], 1, "demo.tif must end in .png or .jpg"),
         (["benchmark", "accuracy", ".", "--sigma", "-5"], 2, "Invalid value"),
+        (["benchmark", "accuracy", ".", "--seed", "-1"], 2, "Invalid value"),
+        (["benchmark", "tiles", ".", "--seed", str(2**63)], 2, "Invalid value"),
+        (["benchmark", "card", "dncnn-gray", ".", "--crop", "a=²"], 2, "is no FOLDER="),
+        (["benchmark", "batch", "--planes", "-1"], 2, "Invalid value"),
+        (["benchmark", "batch", "--distributed", "-1"], 2, "Invalid value"),
         (["benchmark", "inference", "--repeats", "0"], 2, "Invalid value"),
         (["benchmark", "card", "dncnn-gray", "."], 1, "dncnn-gray is for grey images"),
     ],
@@ -228,3 +236,14 @@ def test_wrong_use_is_a_sentence(
     tifffile.imwrite("photo.tif", np.zeros((40, 40, 3), np.uint8), photometric="rgb")
     assert main(words) == code
     assert told in capsys.readouterr().err
+
+
+def test_a_part_without_pixels_has_no_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((40, 40), 90, np.uint8))
+    words = ["--grey", "--naive", "gaussian", "--sigma", "25", "--split", "50"]
+    words += ["--model", "dncnn-gray"]
+    assert run("benchmark", "accuracy", tmp_path, *words) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("gradient above 50: textured none, smooth ") == 3

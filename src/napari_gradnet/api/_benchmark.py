@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,29 +120,48 @@ def benchmark_pairs(
     Raises
     ------
     InputError
-        See `inference.pairs`; or two models of one name would be written.
+        See `inference.pairs`; with `write` also where two models, or a model and a
+        naive denoiser, have one name, or where the images of a pair are identical.
     """
     rows = iter_pairs([str(noisy)], [str(clean)], models=models, naive=naive, **options)
     if write is None:
         yield from rows
         return
     chosen = [m.name for m in list_models()] if models is None else models
-    names = {read_header(find_model(model)).name: model for model in chosen}
-    if len(names) < len(chosen):
-        msg = (
-            f"write={write!r}: some of {', '.join(map(str, chosen))} have one name in "
-            "their headers, and their figures would be mixed: measure one at a time"
-        )
-        raise InputError(msg)
-    kept = []
+    files = _files_by_name(chosen, ["noisy", *naive])
+    kept: list[PairsRow] = []
     for row in rows:
+        if not kept and math.isinf(row.psnr):
+            msg = (
+                f"write={write!r}: the images of a pair are identical, which leaves no "
+                "figures to write: leave such pairs out"
+            )
+            raise InputError(msg)
         kept.append(row)
         yield row
     for name, figures in pair_figures(kept).items():
-        if name in names:
-            path = find_model(names[name])
-            known = read_header(path).metrics.get("pairs", {})
-            write_metrics(path, {"pairs": known | {write: figures}})
+        if name in files:
+            known = read_header(files[name]).metrics.get("pairs", {})
+            write_metrics(files[name], {"pairs": known | {write: figures}})
+
+
+def _files_by_name(models: Sequence[str], taken: Sequence[str]) -> dict[str, Path]:
+    """Model files by the names in their headers, by which figures are written."""
+    files: dict[str, Path] = {}
+    for model in models:
+        path = find_model(model)
+        name = read_header(path).name
+        if name in taken:
+            msg = f"{path} is named {name!r} as another method is: leave one out"
+            raise InputError(msg)
+        if name in files:
+            msg = (
+                f"{files[name]} and {path} have one name in their headers, {name!r}, "
+                "and their figures would be mixed: measure one at a time"
+            )
+            raise InputError(msg)
+        files[name] = path
+    return files
 
 
 def benchmark_stack(model: str, **options: Any) -> StackMemory:

@@ -66,7 +66,7 @@ def demo(
     Parameters
     ----------
     output : path
-        PNG to write; an older one is replaced.
+        PNG or JPEG to write; an older one is replaced.
     model : str
         A colour model.
     sigma : float
@@ -81,7 +81,8 @@ def demo(
     Raises
     ------
     GradNetError
-        See `denoise`; also where `output` cannot be written or `sigma` is negative.
+        See `denoise`; also where `output` cannot be written or `sigma` is no number
+        from 0 that is finite.
     """
     from skimage.data import chelsea
 

@@ -18,7 +18,7 @@ from napari_gradnet.batch.inputs import Task
 from napari_gradnet.batch.options import BatchOptions
 from napari_gradnet.batch.overhead import OverheadRow, iter_overhead
 from napari_gradnet.batch.run import checked_workers, iter_batch, num_processors
-from napari_gradnet.errors import GradNetError
+from napari_gradnet.errors import GradNetError, InputError
 from napari_gradnet.events import drain
 from napari_gradnet.inference.memory import PeakMemory
 
@@ -104,9 +104,15 @@ def iter_batch_speed(  # noqa: PLR0913 - one option a line, all but one by name
 
     Raises
     ------
+    InputError
+        A number of planes or processes is negative.
     GradNetError
         A file could not be denoised.
     """
+    for name, number in {"num_planes": num_planes, "distributed": distributed}.items():
+        if number < 0:
+            msg = f"{name}={number} must be at least 0, which stands for none"
+            raise InputError(msg)
     options = BatchOptions.parse({"model": model, "device": device, "vst": vst})
     count = checked_workers(workers, [Task(Path(), Path(), "", options)])
     place = Path(tempfile.mkdtemp(prefix="gradnet-benchmark-", dir=folder))
@@ -287,6 +293,7 @@ def _write_volume(place: Path, count: int, size: int) -> Path:
         for _ in range(count):
             plane = rng.poisson(500, (size, size)).astype(np.uint16)
             writer.write(plane, contiguous=True)
-    options = BatchOptions(naive="gaussian", sigma=1e-3, axes="ZYX", format="ome-zarr")
+    axes = "ZYX" if count > 1 else "YX"  # a TIFF of one plane has no Z
+    options = BatchOptions(naive="gaussian", sigma=1e-3, axes=axes, format="ome-zarr")
     drain(iter_batch(stack, place / "volume", options))
     return place / "volume" / "stack.ome.zarr"

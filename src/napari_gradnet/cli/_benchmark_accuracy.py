@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,14 @@ def accuracy(
         )
         for epsilon, textured, smooth in row.split:
             click.echo(
-                f"  gradient above {epsilon:g}: textured {textured:.2f} dB, "
-                f"smooth {smooth:.2f} dB"
+                f"  gradient above {epsilon:g}: textured {_decibels(textured)}, "
+                f"smooth {_decibels(smooth)}"
             )
     click.echo(f"{count} images of {folder.name}; SSIM window 7; means over images")
+
+
+def _decibels(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.2f} dB"
 
 
 @click.command("pairs")
@@ -206,7 +211,7 @@ def _parse_crops(
     crops = {}
     for value in values:
         name, sign, pixels = value.partition("=")
-        if not sign or not pixels.isdigit():
+        if not sign or not pixels.isdecimal():
             msg = f"{value!r} is no FOLDER=PIXELS, such as Kodak24=500"
             raise click.BadParameter(msg)
         crops[name] = int(pixels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from napari_gradnet.config.noise import (
 from napari_gradnet.data.files import LUMA, expand_paths, to_channels
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
+from napari_gradnet.inference.labels import label_repeated
 from napari_gradnet.inference.models import Model, fitting_models
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.io import open_image
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AccuracyRow",
     "add_test_noise",
+    "check_seed",
     "iter_accuracy",
     "noisy_image",
+    "parse_test_noise",
     "read_clean",
 ]
 
@@ -54,6 +56,9 @@ _LEAST_FILLED = 0.25
 #: By which floats may miss 0 and 1.
 _ROUNDING = 1e-3
 _LARGEST_SEED = 2**63 - 1
+#: Number of a noise, beyond which networks overflow.
+_STRONGEST = 1e9
+SMALLEST_CROP = 8
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,13 @@ class AccuracyRow:
     split: tuple[tuple[float, float, float], ...] = ()
 
 
-def read_clean(path: Path, *, grey: bool, crop: int | None = None) -> Image:
+def read_clean(
+    path: Path, *, grey: bool, crop: int | None = None, repeat_grey: bool = False
+) -> Image:
     """Read a clean image in [0, 1], shape (Y, X, 3) or, with `grey`, (Y, X).
 
-    `crop` cuts the centre: 500 gives the Kodak24 crops of the literature.
+    `crop` cuts the centre: 500 gives the Kodak24 crops of the literature. With
+    `repeat_grey` a grey image becomes three equal channels.
 
     Raises
     ------
@@ -104,18 +112,21 @@ def read_clean(path: Path, *, grey: bool, crop: int | None = None) -> Image:
         if source.num_planes > 1:
             msg = f"{path} holds {source.num_planes} planes: save them as files"
             raise InputError(msg)
-        if not (grey or source.axes.is_rgb):
+        if not (grey or repeat_grey or source.axes.is_rgb):
             msg = f"{path} is grey: measure grey models on it (--grey, grey=True)"
             raise InputError(msg)
         plane = to_channels(source.read_plane(0), 1 if grey else 3)
     scale = _full_scale(path, plane)
     image = (plane / scale).astype(np.float32)
     if crop is not None:
+        if crop < SMALLEST_CROP:
+            msg = f"crop={crop} must be at least {SMALLEST_CROP} pixels"
+            raise InputError(msg)
         rows, columns = image.shape[1:]
         if min(rows, columns) < crop:
             msg = f"{path} has {columns} x {rows} pixels, less than the crop of {crop}"
             raise InputError(msg)
-        top, left = (max(0, (n - crop) // 2) for n in image.shape[1:])
+        top, left = (rows - crop) // 2, (columns - crop) // 2
         image = image[:, top : top + crop, left : left + crop]
     return image[0] if grey else image.transpose(1, 2, 0)
 
@@ -125,6 +136,9 @@ def _full_scale(path: Path, plane: NDArray[Any]) -> int:
     remedy = "save it as 8-bit, or as floats from 0 to 1"
     if plane.dtype.kind in "iu":
         white = int(np.iinfo(plane.dtype).max)
+        if plane.min() < 0:
+            msg = f"{path} is of {plane.dtype} and begins at {plane.min()}: {remedy}"
+            raise InputError(msg)
         if white > _BYTE and plane.max() < _LEAST_FILLED * white:
             msg = f"{path} is of {plane.dtype}, but ends at {plane.max()}: {remedy}"
             raise InputError(msg)
@@ -139,17 +153,50 @@ def _full_scale(path: Path, plane: NDArray[Any]) -> int:
     return 1
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that the generators do not take.
+
+    Raises
+    ------
+    InputError
+        It is negative or has more than 63 bits.
+    """
+    if not 0 <= seed <= _LARGEST_SEED:
+        msg = f"seed={seed} must be from 0 to {_LARGEST_SEED}"
+        raise InputError(msg)
+
+
+def parse_test_noise(words: str) -> NoiseConfig:
+    """Read a noise as `config.noise.parse_noise` does, if it can be added.
+
+    Raises
+    ------
+    ConfigError
+        It is none.
+    InputError
+        Its number is not finite or far too large.
+    """
+    noise = parse_noise(words)
+    kind, _, number = words.partition("=")
+    _check_strength(kind, float(number))
+    return noise
+
+
+def _check_strength(name: str, value: float) -> None:
+    if not 0 <= value <= _STRONGEST:
+        msg = f"{name}={value:g} must be a finite number from 0 to {_STRONGEST:g}"
+        raise InputError(msg)
+
+
 def noisy_image(clean: Image, sigma: float, seed: int) -> Image:
     """Add white Gaussian noise (levels of 255), neither clipped nor quantised.
 
     Raises
     ------
     InputError
-        Sigma is not finite.
+        Sigma is negative, not finite or far too large.
     """
-    if not math.isfinite(sigma):
-        msg = f"sigma={sigma} must be a finite number of levels"
-        raise InputError(msg)
+    _check_strength("sigma", sigma)
     rng = np.random.default_rng([seed, round(1000 * sigma)])
     noise = rng.standard_normal(clean.shape, dtype=np.float32)
     return clean + np.float32(sigma / 255) * noise
@@ -197,6 +244,7 @@ def _methods(
 
         yield name, naively
     fitting = {1} if grey else {3}
+    labels = label_repeated(models, ["noisy", *naive])
     for model in fitting_models(models, fitting, device=device, precision=precision):
 
         def network(noisy: Image, _: NoiseConfig, model: Model = model) -> Image:
@@ -209,7 +257,7 @@ def _methods(
                 ensemble=ensemble,
             ).astype(np.float32)
 
-        yield model.header.name, network
+        yield labels.get(model.path, model.header.name), network
 
 
 def iter_accuracy(  # noqa: PLR0913 - one option a line
@@ -273,9 +321,7 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     ModelError
         A model is for colour images and these are grey, or the other way round.
     """
-    if not 0 <= seed <= _LARGEST_SEED:
-        msg = f"seed={seed} must be from 0 to {_LARGEST_SEED}"
-        raise InputError(msg)
+    check_seed(seed)
     paths = expand_paths([str(folder)])
     if limit is not None and limit < len(paths):
         if limit < 1:
@@ -285,9 +331,11 @@ def iter_accuracy(  # noqa: PLR0913 - one option a line
     methods = _methods(
         models, naive, grey=grey, device=device, precision=precision, ensemble=ensemble
     )
-    kinds: list[NoiseConfig] = [parse_noise(words) for words in noises]
+    kinds: list[NoiseConfig] = [parse_test_noise(words) for words in noises]
     if not kinds:
         kinds = [GaussianNoise.parse({"sigma": sigma}) for sigma in sigmas]
+        for sigma in sigmas:
+            _check_strength("sigma", sigma)
     if grey and luma:
         msg = "grey images are luma already: leave luma out"
         raise InputError(msg)

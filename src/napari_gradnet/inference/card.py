@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from napari_gradnet.bundle import load_model, read_header, save_model
+from napari_gradnet.data.files import expand_paths
 from napari_gradnet.errors import InputError
-from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
+from napari_gradnet.inference.accuracy import (
+    SMALLEST_CROP,
+    AccuracyRow,
+    iter_accuracy,
+    read_clean,
+)
 from napari_gradnet.inference.models import open_model
 
 if TYPE_CHECKING:
@@ -21,7 +27,6 @@ __all__ = ["card_table", "measure_card", "write_metrics"]
 
 #: Images of the first folder on which 16-bit arithmetic is compared with float32.
 PRECISION_IMAGES = 12
-SMALLEST_CROP = 8
 WHITE = "white Gaussian, unclipped and unquantised, levels of 255"
 
 
@@ -65,7 +70,8 @@ def measure_card(
     Raises
     ------
     InputError
-        Folders share a name, or a crop fits none of them.
+        Folders share a name, or a crop fits none of them; an image cannot be
+        measured, see `read_clean`.
     """
     opened = open_model(model, device=device, precision="float32")
     crops = crops or {}
@@ -80,6 +86,9 @@ def measure_card(
     if small := {f"{n}={c}" for n, c in crops.items() if c < SMALLEST_CROP}:
         msg = f"crop {', '.join(sorted(small))}: at least {SMALLEST_CROP} pixels"
         raise InputError(msg)
+    for folder in folders:  # the last one too is looked at before the work
+        for path in expand_paths([str(folder)]):
+            read_clean(path, grey=grey, crop=crops.get(folder.name))
     found: dict[str, dict[str, dict[str, float]]] = {}
     clean: dict[str, float] = {}
     for folder in folders:
@@ -157,7 +166,7 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     merged = {**header.metrics, **metrics}
     with safe_open(path, framework="pt") as weights:
         names = weights.keys()
-        half = all(weights.get_slice(name).get_dtype() != "F32" for name in names)
+        half = all(weights.get_slice(name).get_dtype() == "F16" for name in names)
     changed = header.model_copy(update={"metrics": merged})
     save_model(path, pipeline, changed, half=half)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gradnet.config.noise import GaussianNoise, NoiseConfig, parse_noise
+from napari_gradnet.config.noise import GaussianNoise, NoiseConfig
 from napari_gradnet.data.sheet import write_sheet
-from napari_gradnet.inference.accuracy import add_test_noise
+from napari_gradnet.inference.accuracy import add_test_noise, parse_test_noise
 from napari_gradnet.inference.denoise import denoise
 from napari_gradnet.inference.models import open_model
 from napari_gradnet.metrics import psnr
@@ -137,10 +137,13 @@ def iter_failures(
     ------
     ConfigError
         `noise` is none.
+    InputError
+        Its number is not finite or far too large.
     """
     opened = open_model(model, device=device, precision=precision)
     channels = opened.header.channels
-    for number, (name, clean, kind) in enumerate(_cases(channels, parse_noise(noise))):
+    cases = _cases(channels, parse_test_noise(noise))
+    for number, (name, clean, kind) in enumerate(cases):
         noisy = add_test_noise(clean, kind, seed=number)
         denoised = denoise(
             noisy,

@@ -11,6 +11,7 @@ import numpy as np
 from napari_gradnet.data.files import expand_paths, read_image
 from napari_gradnet.errors import InputError
 from napari_gradnet.inference.denoise import denoise
+from napari_gradnet.inference.labels import label_repeated
 from napari_gradnet.inference.models import fitting_models
 from napari_gradnet.inference.naive import naive_denoise
 from napari_gradnet.metrics import affine_fit, psnr, ssim
@@ -46,7 +47,8 @@ class PairsRow:
     ssim : float
         Window 7.
     worst_gain : float
-        dB over the noisy image, of the pair that gained least.
+        dB over the noisy image, of the pair that gained least; minus infinity where
+        the two were identical and the method changed that.
     seconds : float
         An image, on average.
     num_pairs : int
@@ -105,7 +107,7 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
         Numbers of files, planes or shapes differ, or there are pixels that cannot be
         measured.
     """
-    pairs = _read_pairs(noisy, clean, every)
+    pairs = _read_pairs(noisy, clean, every, affine=affine)
     rgb = pairs[0][0].ndim == 3
     before: list[float] = []
 
@@ -140,6 +142,7 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
 
         yield from (measure(name, naively, each) for each in vst)
     fitting = {1, 3} if rgb else {1}
+    labels = label_repeated(models, ["noisy", *naive])
     for model in fitting_models(models, fitting, device=device, precision=precision):
 
         def network(image: Image, stabilise: Vst, model: Any = model) -> Image:
@@ -152,7 +155,7 @@ def iter_pairs(  # noqa: PLR0913 - one option a line
                 ensemble=ensemble,
             )
 
-        name = model.header.name
+        name = labels.get(model.path, model.header.name)
         yield from (measure(name, network, each) for each in vst)
 
 
@@ -177,7 +180,7 @@ def pair_figures(rows: Sequence[PairsRow]) -> dict[str, dict[str, Any]]:
 
 
 def _read_pairs(
-    noisy: Sequence[str], clean: Sequence[str], every: int
+    noisy: Sequence[str], clean: Sequence[str], every: int, *, affine: bool
 ) -> list[tuple[Image, Image]]:
     """Pairs of planes, all as (Y, X) or all as (Y, X, 3) arrays."""
     names = [expand_paths(patterns) for patterns in (noisy, clean)]
@@ -200,8 +203,13 @@ def _read_pairs(
                 "same pixels"
             )
             raise InputError(msg)
-        if any(t.dtype != np.uint8 and t.min() == t.max() for t in targets):
-            msg = f"{paths[1]} has a constant plane: there is no range to measure by"
+        # 8 bits have a range of their own, but nothing can be fitted to a constant
+        ranged = [t for t in targets if affine or t.dtype != np.uint8]
+        if any(t.min() == t.max() for t in ranged):
+            msg = (
+                f"{paths[1]} has a constant plane: there is no range to measure by, "
+                "leave the pair out"
+            )
             raise InputError(msg)
         pairs += zip(images, targets, strict=True)
     # one network for all: colour where any file has colours

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from napari_gradnet.data.files import expand_paths
-from napari_gradnet.inference.accuracy import noisy_image, read_clean
+from napari_gradnet.inference.accuracy import check_seed, noisy_image, read_clean
 from napari_gradnet.inference.models import open_model
 from napari_gradnet.inference.plane import PlaneDenoiser
 from napari_gradnet.metrics import psnr
@@ -82,12 +82,19 @@ def iter_tile_effects(
     Yields
     ------
     TilesRow
+
+    Raises
+    ------
+    InputError
+        An image cannot be measured, see `read_clean`; `sigma` or `seed` is negative.
     """
+    check_seed(seed)
     for name in models:
         model = open_model(name, device=device, precision=precision)
         grey = model.header.channels == 1
         for number, path in enumerate(expand_paths([str(folder)])[:limit]):
-            clean = read_clean(path, grey=grey)
+            # grey in three channels will do: tiles are compared with the whole image
+            clean = read_clean(path, grey=grey, repeat_grey=True)
             noisy = noisy_image(clean, sigma, seed + number)
             image = noisy[None] if grey else noisy.transpose(2, 0, 1)
             target = clean[None] if grey else clean.transpose(2, 0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -144,6 +145,7 @@ def test_luma_of_grey_is_refused(folder):
         (data.camera()[:64, :64].astype(np.uint16) * 16, "of uint16, but ends at"),
         (np.full((64, 64), np.nan, np.float32), "NaN or infinite"),
         (np.zeros((3, 64, 64), np.uint8), "holds 3 planes"),
+        (np.arange(-9000, 9000, 5, np.int16).reshape(60, 60), "begins at -9000"),
     ],
 )
 def test_images_of_another_scale_are_refused(tmp_path, pixels, message):
@@ -170,11 +172,32 @@ def test_deep_images_and_floats_of_full_scale_are_measured(tmp_path):
     ("options", "message"),
     [
         ({"crop": 500}, "less than the crop of 500"),
+        ({"crop": 7}, "crop=7 must be at least 8"),
         ({"seed": -1}, "seed=-1 must be from 0"),
         ({"seed": 2**63}, "seed="),
         ({"sigmas": [float("inf")]}, "must be a finite number"),
+        ({"sigmas": [1e300]}, "must be a finite number"),
+        ({"noises": ["poisson=inf"]}, "poisson=inf must be a finite number"),
     ],
 )
 def test_options_that_cannot_be_are_refused(folder, options, message):
     with pytest.raises((InputError, ConfigError), match=message):
         _rows(folder, **options)
+
+
+def test_where_no_pixel_is_textured_there_is_no_figure(folder):
+    row = _rows(folder, sigmas=[25], split=[50.0])["noisy"]
+    ((epsilon, textured, smooth),) = row.split
+    assert (epsilon, smooth) == (50, pytest.approx(row.psnr))
+    assert math.isnan(textured)
+
+
+def test_models_of_one_name_are_told_apart(folder, models):
+    named, own = "dncnn-gray", str(models["grey"])
+    assert set(_rows(folder, sigmas=[25], models=[named, own])) == {
+        *("noisy", "dncnn-gray", "grey")
+    }
+    twin = folder / "twin.safetensors"
+    shutil.copy(models["grey"], twin)
+    found = set(_rows(folder, sigmas=[25], models=[named, own, str(twin)]))
+    assert found == {"noisy", "dncnn-gray", own, str(twin)}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from imageio.v3 import imread, imwrite
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from skimage import data
 
 from napari_gradnet import api
 from napari_gradnet.bundle import load_model, read_header, save_model
 from napari_gradnet.errors import InputError
+from napari_gradnet.inference import card
 from napari_gradnet.inference.accuracy import iter_accuracy
 from napari_gradnet.inference.card import card_table, measure_card, write_metrics
 
@@ -105,12 +109,56 @@ def test_folders_and_crops_that_do_not_fit_are_refused(model, folder, tmp_path):
         measure_card(model, [folder], crops={"Set2": 0})
 
 
+def test_the_last_folder_is_looked_at_before_the_work(
+    model, folder, tmp_path, monkeypatch
+):
+    last = tmp_path / "last"
+    last.mkdir()
+    imwrite(last / "small.png", data.astronaut()[:30, :40])
+    monkeypatch.setattr(card, "iter_accuracy", lambda *_, **__: pytest.fail("measured"))
+    with pytest.raises(InputError, match=r"small\.png has 40 x 30 pixels, less than"):
+        measure_card(model, [folder, last], crops={"last": 32})
+
+
+def test_a_folder_given_as_a_dot_has_its_own_name(model, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    metrics = measure_card(model, [Path()], sigmas=[25], crops={"Set2": 32})
+    assert list(metrics["psnr"]) == list(metrics["clean"]) == ["Set2"]
+
+
 def test_figures_leave_the_weights_as_precise_as_they_are(model):
     pipeline, header = load_model(model)
     save_model(model, pipeline, header, half=False)
     before = model.stat().st_size
     write_metrics(model, {"psnr": {}})
     assert model.stat().st_size == pytest.approx(before, rel=0.02)
+
+
+def test_bfloat16_weights_do_not_become_float16(model):
+    with safe_open(model, "pt") as file:
+        about = file.metadata()
+    # below the smallest that float16 holds
+    tiny = {k: (v.float() * 1e-9).bfloat16() for k, v in load_file(model).items()}
+    save_file(tiny, model, about)
+    write_metrics(model, {"psnr": {}})
+    after = load_file(model)
+    assert all(torch.equal(after[key], tiny[key].float()) for key in tiny)
+
+
+def test_figures_of_identical_pairs_are_not_written(model, folder):
+    before = model.read_bytes()
+    rows = api.benchmark_pairs(folder, folder, [str(model)], [], write="x")
+    with pytest.raises(InputError, match="images of a pair are identical"):
+        list(rows)
+    assert model.read_bytes() == before
+
+
+def test_figures_of_a_method_are_not_written_into_a_model(model, folder):
+    pipeline, header = load_model(model)
+    save_model(model, pipeline, header.model_copy(update={"name": "median"}))
+    rows = api.benchmark_pairs(folder, folder, [str(model)], ["median"], write="x")
+    with pytest.raises(InputError, match="is named 'median' as another method is"):
+        next(rows)
 
 
 def test_figures_of_two_models_of_one_name_are_not_mixed(model, folder, tmp_path):

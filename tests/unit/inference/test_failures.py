@@ -7,7 +7,7 @@ import pytest
 from imageio.v3 import imread
 
 from napari_gradnet import api
-from napari_gradnet.errors import ConfigError
+from napari_gradnet.errors import ConfigError, InputError
 from napari_gradnet.inference.failures import SIDE
 from napari_gradnet.metrics import psnr
 
@@ -54,3 +54,8 @@ def test_the_picture(models, tmp_path, name):
 def test_unknown_noise(models):
     with pytest.raises(ConfigError, match="is no noise"):
         api.benchmark_failures(models["gradnet"], noise="rain=3")
+
+
+def test_endless_noise(models):
+    with pytest.raises(InputError, match="poisson=inf must be a finite number"):
+        api.benchmark_failures(models["gradnet"], noise="poisson=inf")

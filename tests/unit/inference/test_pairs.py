@@ -8,6 +8,7 @@ import tifffile
 from imageio.v3 import imwrite
 from skimage import data
 
+from napari_gradnet.bundle import load_model, save_model
 from napari_gradnet.errors import InputError, ModelError
 from napari_gradnet.inference.pairs import iter_pairs
 from napari_gradnet.metrics import psnr, ssim
@@ -138,3 +139,21 @@ def test_what_cannot_be_measured_is_named(tmp_path, rng, value, message):
     clean = np.full((40, 40), value, np.float32)
     with pytest.raises(InputError, match=rf"clean/a\.tif .*{message}"):
         next(iter_pairs(*pair(tmp_path, noisy, clean)))
+
+
+def test_nothing_is_fitted_to_a_constant(tmp_path, rng):
+    noisy = rng.integers(0, 255, (40, 40)).astype(np.uint8)
+    names = pair(tmp_path, noisy, np.zeros_like(noisy))
+    (row,) = iter_pairs(*names)
+    assert np.isfinite(row.psnr)
+    with pytest.raises(InputError, match=r"clean/a\.tif has a constant plane"):
+        next(iter_pairs(*names, affine=True))
+
+
+def test_a_model_named_as_a_method_is_told_apart(folders, models, tmp_path):
+    noisy, clean, _ = folders
+    pipeline, header = load_model(models["grey"])
+    own = tmp_path / "own.safetensors"
+    save_model(own, pipeline, header.model_copy(update={"name": "median"}))
+    rows = iter_pairs(noisy, clean, models=[str(own)], naive=["median"])
+    assert [row.method for row in rows] == ["noisy", "median", str(own)]

@@ -7,6 +7,7 @@ import pytest
 from imageio.v3 import imwrite
 from skimage import data
 
+from napari_gradnet.errors import InputError
 from napari_gradnet.inference.seams import iter_tile_effects
 
 
@@ -37,3 +38,23 @@ def test_the_metric_sees_a_seam(tmp_path, monkeypatch):
     (row,) = iter_tile_effects(tmp_path, ["dncnn-gray"], tile=64)
     assert row.difference == pytest.approx(2.55, abs=1e-3)
     assert row.tiled_psnr != row.whole_psnr
+
+
+def test_a_grey_image_does_for_models_of_both_kinds(tmp_path):
+    imwrite(tmp_path / "a.png", data.camera()[:100, :100])
+    rows = iter_tile_effects(tmp_path, ["dncnn-gray", "gradnet-fast-color"], tile=64)
+    assert [row.difference < 0.01 for row in rows] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed=-1 must be from 0"),
+        ({"sigma": -3.0}, "sigma=-3 must be a finite number from 0"),
+        ({"sigma": float("nan")}, "sigma=nan must be a finite number"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(tmp_path, options, message):
+    imwrite(tmp_path / "a.png", data.camera()[:20, :20])
+    with pytest.raises(InputError, match=message):
+        next(iter_tile_effects(tmp_path, ["dncnn-gray"], **options))
