@@ -9,12 +9,8 @@ from safetensors import safe_open
 from napari_gradnet.bundle import load_model, read_header, save_model
 from napari_gradnet.data.files import expand_paths
 from napari_gradnet.errors import InputError
-from napari_gradnet.inference.accuracy import (
-    SMALLEST_CROP,
-    AccuracyRow,
-    iter_accuracy,
-    read_clean,
-)
+from napari_gradnet.inference.accuracy import AccuracyRow, iter_accuracy
+from napari_gradnet.inference.clean_images import SMALLEST_CROP, read_clean
 from napari_gradnet.inference.models import open_model
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from napari_gradnet.data.files import expand_paths
-from napari_gradnet.inference.accuracy import check_seed, noisy_image, read_clean
+from napari_gradnet.inference.accuracy import check_seed, noisy_image
+from napari_gradnet.inference.clean_images import read_clean
 from napari_gradnet.inference.models import open_model
 from napari_gradnet.inference.plane import PlaneDenoiser
 from napari_gradnet.metrics import psnr
